@@ -1,0 +1,1 @@
+"""Audio Processor: claims uploads, masters and normalises them, publishes m4a and HLS."""

@@ -1,0 +1,124 @@
+"""Everything that can go wrong, and what becomes of the track then.
+
+::
+
+    AudioProcessorError
+    ├── ConfigError            exit 2 at start; names the key and what to do
+    ├── PermanentError         the track is failed now: trying again cannot help
+    │   ├── SourceMissing      no raw object under the row's file name
+    │   ├── UnsupportedMedia   not audio, or a container or codec outside the whitelist
+    │   ├── CorruptMedia       audio, but damaged, truncated, or with NaN or Inf in it
+    │   ├── LimitExceeded      too long, too large, too many channels, too much of anything
+    │   ├── NameRejected       a file name that cannot be a safe key
+    │   └── OutputConflict     another upload owns this track id's output
+    ├── TransientError         back to pending with backoff, until the attempts run out
+    │   ├── StoreUnavailable   S3 or the folder cannot be reached, or refuses us
+    │   ├── DatabaseUnavailable
+    │   ├── EncoderTimeout     FFmpeg stood still, or took longer than it may
+    │   └── DiskFull           scratch or the target folder has no room
+    ├── VerificationFailed     what was encoded is not what was promised; bounded retry
+    └── LeaseLost              another worker owns the row: stop, publish and record nothing
+
+Foreign errors (botocore, SQLAlchemy, OSError) are translated into these at the edge, in
+one table per adapter. Each class has a stable ``code`` that goes into ``error_code``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AudioProcessorError(Exception):
+    """Root of the tree. ``str(error)`` is a sentence that an operator or artist can act on."""
+
+    code: ClassVar[str] = "internal_error"
+
+
+class ConfigError(AudioProcessorError):
+    """A setting is missing, unknown or out of range; the message names its key."""
+
+    code = "config_error"
+
+
+class PermanentError(AudioProcessorError):
+    """Trying this track again cannot help."""
+
+    code = "permanent_error"
+
+
+class SourceMissing(PermanentError):
+    """The raw object is not in the store."""
+
+    code = "source_missing"
+
+
+class UnsupportedMedia(PermanentError):
+    """Not audio, or in a container or codec that is not accepted."""
+
+    code = "unsupported_media"
+
+
+class CorruptMedia(PermanentError):
+    """Audio, but damaged, truncated or with samples that are no numbers."""
+
+    code = "corrupt_media"
+
+
+class LimitExceeded(PermanentError):
+    """The file is over one of the configured limits; the message names it."""
+
+    code = "limit_exceeded"
+
+
+class NameRejected(PermanentError):
+    """The file name cannot be used as an object key and an output name."""
+
+    code = "name_rejected"
+
+
+class OutputConflict(PermanentError):
+    """Another upload with the same stem owns this output."""
+
+    code = "output_conflict"
+
+
+class TransientError(AudioProcessorError):
+    """Trying again later may help."""
+
+    code = "transient_error"
+
+
+class StoreUnavailable(TransientError):
+    """The object store cannot be reached or refused the request."""
+
+    code = "store_unavailable"
+
+
+class DatabaseUnavailable(TransientError):
+    """The database cannot be reached or refused the statement."""
+
+    code = "database_unavailable"
+
+
+class EncoderTimeout(TransientError):
+    """An FFmpeg process stood still or took longer than it may."""
+
+    code = "encoder_timeout"
+
+
+class DiskFull(TransientError):
+    """No room in the scratch folder or in the target folder."""
+
+    code = "disk_full"
+
+
+class VerificationFailed(AudioProcessorError):
+    """A delivered file does not measure as promised."""
+
+    code = "verification_failed"
+
+
+class LeaseLost(AudioProcessorError):
+    """Another worker owns the row now; nothing more may be published or recorded."""
+
+    code = "lease_lost"
