@@ -1,0 +1,56 @@
+# Two commands on a fresh machine: `make run` and `make test`. Each sets up what it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+TRACK ?=
+
+.PHONY: help run test check format lint types imports bench corpus setup setup-dev servers browser clean
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.runtime: requirements.txt pyproject.toml tools/setup.sh
+	@tools/setup.sh requirements.txt $@
+
+.venv/.development: requirements.txt requirements-dev.txt pyproject.toml tools/setup.sh
+	@tools/setup.sh requirements-dev.txt $@
+
+setup: .venv/.runtime  ## the virtual environment with what the program needs
+
+setup-dev: .venv/.development  ## and with what tests and checks need
+
+servers: setup-dev  ## PostgreSQL, MariaDB for the tests, where this user may install them
+	@tools/install-servers.sh
+
+browser: setup-dev  ## Chromium and hls.js for the player test, where this user may install them
+	@tools/install-browser.sh
+
+run: .venv/.runtime  ## ingest a demo track (or TRACK=path) on the embedded default
+	@$(PY) -m audio_processor ingest $(if $(TRACK),"$(TRACK)")
+
+test: setup-dev servers browser  ## the whole suite, on real servers and a real player
+	@$(PY) -m pytest
+
+check: setup-dev format lint types imports test  ## format, lint, types, import contracts, tests
+
+format: setup-dev  ## is everything formatted?
+	@.venv/bin/ruff format --check .
+
+lint: setup-dev  ## ruff
+	@.venv/bin/ruff check .
+
+types: setup-dev  ## mypy --strict
+	@.venv/bin/mypy
+
+imports: setup-dev  ## import contracts
+	@.venv/bin/lint-imports
+
+corpus: setup-dev  ## real music for tests and bench, from Debian's packages
+	@$(PY) -m bench.corpus
+
+bench: setup-dev corpus  ## CPU cost against the floor and the usual way; flat memory
+	@$(PY) -m bench.cost
+	@$(PY) -m bench.flat
+
+clean:  ## remove the environment and the embedded default's data
+	rm -rf .venv data build dist tests/player/node_modules
