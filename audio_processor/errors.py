@@ -17,7 +17,8 @@
     │   ├── EncoderTimeout     FFmpeg stood still, or took longer than it may
     │   └── DiskFull           scratch or the target folder has no room
     ├── VerificationFailed     what was encoded is not what was promised; bounded retry
-    └── LeaseLost              another worker owns the row: stop, publish and record nothing
+    ├── LeaseLost              another worker owns the row: stop, publish and record nothing
+    └── Interrupted            this worker is stopping: hand the row back, attempt refunded
 
 Foreign errors (botocore, SQLAlchemy, OSError) are translated into these at the edge, in
 one table per adapter. Each class has a stable ``code`` that goes into ``error_code``.
@@ -122,3 +123,9 @@ class LeaseLost(AudioProcessorError):
     """Another worker owns the row now; nothing more may be published or recorded."""
 
     code = "lease_lost"
+
+
+class Interrupted(AudioProcessorError):
+    """This worker is stopping before the job's end; the row is handed back."""
+
+    code = "interrupted"

@@ -1,0 +1,72 @@
+"""A running job as its worker and its line share it: the lease, and the means to stop it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from audio_processor.model import Claim
+
+
+class Job:
+    """One claimed track in flight. Thread-safe: the heartbeat cancels, the line asks.
+
+    ``renew`` is the queue's; it raises ``LeaseLost`` when the row is another's.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        renew: Callable[[Claim], None],
+        *,
+        lease_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.claim = claim
+        self._renew = renew
+        self._lease_s = lease_s
+        self._clock = clock
+        self._held_until = clock() + lease_s
+        self._lock = threading.Lock()
+        self._error: Exception | None = None
+        self._on_cancel: list[Callable[[Exception], None]] = []
+
+    def renew(self) -> None:
+        """Renew the lease now. Raises ``LeaseLost``, ``DatabaseUnavailable``, or the cancel error.
+
+        The lease is reckoned from before the request: the database's clock started no earlier.
+        """
+        self.check()
+        asked_at = self._clock()
+        self._renew(self.claim)
+        self._held_until = asked_at + self._lease_s
+
+    @property
+    def lease_left_s(self) -> float:
+        """Seconds for which the lease is surely still ours."""
+        return self._held_until - self._clock()
+
+    def on_cancel(self, stop: Callable[[Exception], None]) -> None:
+        """Have ``stop(error)`` called at a cancel; at once if that has happened already."""
+        with self._lock:
+            if self._error is None:
+                self._on_cancel.append(stop)
+                return
+            error = self._error
+        stop(error)
+
+    def cancel(self, error: Exception) -> None:
+        """Stop the job: its subprocesses are killed and its next step raises ``error``."""
+        with self._lock:
+            if self._error is not None:
+                return
+            self._error = error
+            stops = tuple(self._on_cancel)
+        for stop in stops:
+            stop(error)
+
+    def check(self) -> None:
+        """Raise the error that the job was cancelled with, if it was."""
+        if self._error is not None:
+            raise self._error

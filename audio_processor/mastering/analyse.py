@@ -1,0 +1,54 @@
+"""Analyse: one decode through the mastering chain, everything measured on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audio_processor.dsp.measure import LevelMeter, Measurer
+from audio_processor.errors import CorruptMedia
+from audio_processor.mastering.chain import Chain
+from audio_processor.model import Analysis, Block, Blocks, Loudness
+
+MIN_GATED_S = 0.4
+"""One gating block of BS.1770-5: below it integrated loudness does not exist."""
+
+
+def analyse(blocks: Blocks, sample_rate_hz: int, chain: Chain) -> Analysis:
+    """Consume the decoded programme, ``(frames, 2)`` blocks, and return its measurements.
+
+    With an empty chain source and mastered are one signal and are measured once. Raises
+    ``CorruptMedia`` when there is no audio at all, or NaN or Inf in it.
+    """
+    measurer = Measurer(sample_rate_hz, 2)
+    source_meter = LevelMeter(sample_rate_hz, 2) if chain.stages else None
+    tapped = _tap(blocks, source_meter) if source_meter else blocks
+    for block in chain(tapped, sample_rate_hz):
+        measurer.push(block)
+    measured = measurer.result()
+    if measured.frames == 0:
+        raise CorruptMedia("The file holds no audio: not one sample could be decoded.")
+    source = source_meter.result() if source_meter else measured.loudness
+    return Analysis(
+        sample_rate_hz=sample_rate_hz,
+        channels=2,
+        frames=measured.frames,
+        source=source,
+        mastered=measured.loudness,
+        envelope=measured.envelope,
+        facts=measured.facts,
+        waveform=measured.waveform,
+        warnings=tuple(_warnings(measured.loudness, measured.frames / sample_rate_hz)),
+    )
+
+
+def _tap(blocks: Blocks, meter: LevelMeter) -> Iterator[Block]:
+    for block in blocks:
+        meter.push(block)
+        yield block
+
+
+def _warnings(loudness: Loudness, duration_s: float) -> Iterator[str]:
+    if duration_s < MIN_GATED_S:
+        yield f"The track is {duration_s * 1000:.0f} ms long: too short for a loudness; not levelled."
+    elif loudness.integrated_lufs is None:
+        yield "The track is silent; it is delivered as it is."

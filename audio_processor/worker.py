@@ -1,0 +1,277 @@
+"""The claim loop, the heartbeat and the drain: jobs in, outcomes recorded.
+
+One heartbeat thread renews the leases of all running jobs, from the first claim until the
+last job has ended: a worker that is draining still owns what it is working on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import uniform
+
+from audio_processor.errors import (
+    AudioProcessorError,
+    DatabaseUnavailable,
+    Interrupted,
+    LeaseLost,
+)
+from audio_processor.job import Job
+from audio_processor.model import Claim, Receipt
+from audio_processor.outcome import (
+    Abandon,
+    BackoffPolicy,
+    Completed,
+    Failed,
+    HandBack,
+    Outcome,
+    RetryLater,
+    decide,
+)
+from audio_processor.ports import Queue
+from audio_processor.telemetry import get_logger
+
+log = get_logger("worker")
+
+Process = Callable[[Job], Receipt]
+OnFailed = Callable[[Claim, Failed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker polls, beats, drains and retries."""
+
+    concurrency: int
+    poll_interval_s: float
+    lease_s: float
+    heartbeat_s: float
+    drain_timeout_s: float
+    max_attempts: int
+    backoff: BackoffPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One job's end as its row has it."""
+
+    claim: Claim
+    outcome: Outcome
+
+
+class Worker:
+    """Runs claimed tracks down the line and records what became of each.
+
+    ``process`` takes a job to its receipt; ``on_failed`` is told of a track that failed for
+    good, after its row says so. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        process: Process,
+        worker_id: str,
+        options: WorkerOptions,
+        *,
+        on_failed: OnFailed = lambda _claim, _failed: None,
+        on_ended: Callable[[Ended, float], None] = lambda _ended, _seconds: None,
+    ) -> None:
+        self.worker_id = worker_id
+        self._queue = queue
+        self._process = process
+        self._options = options
+        self._on_failed = on_failed
+        self._on_ended = on_ended
+        self._jobs: set[Job] = set()
+        self._jobs_lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self.last_loop_at = time.monotonic()
+        self.database_reachable = False
+
+    # ── the three ways in ────────────────────────────────────────────────────────────────
+
+    def run(self) -> None:
+        """Claim and process until ``stop``; return when every job has ended. The daemon."""
+        running: set[Future[Ended]] = set()
+        failures = 0
+        with self._heartbeat(), self._pool() as pool:
+            while not self._stopping.is_set():
+                self.last_loop_at = time.monotonic()
+                running = {future for future in running if not future.done()}
+                if len(running) >= self._options.concurrency:
+                    self._rest(self._options.poll_interval_s)
+                    continue
+                try:
+                    claim = self._queue.claim(self.worker_id)
+                    self.database_reachable, failures = True, 0
+                except DatabaseUnavailable as error:
+                    self.database_reachable, failures = False, failures + 1
+                    delay_s = self._options.backoff.delay_s(failures, uniform(0.0, 1.0))
+                    log.warning(
+                        "database unavailable", error=str(error), retry_in_s=round(delay_s, 1)
+                    )
+                    self._rest(delay_s)
+                    continue
+                if claim is None:
+                    self._rest(self._options.poll_interval_s * uniform(0.8, 1.2))
+                    continue
+                future = pool.submit(self._work, claim)
+                future.add_done_callback(lambda _: self._wake.set())
+                running.add(future)
+            self._drain(running)
+
+    def run_pending(self, at_most: int) -> list[Ended]:
+        """Process up to ``at_most`` claims and return how each ended. The cron run."""
+        ended: list[Ended] = []
+        budget = threading.Semaphore(at_most)
+
+        def drain() -> None:
+            while not self._stopping.is_set() and budget.acquire(blocking=False):
+                claim = self._queue.claim(self.worker_id)
+                if claim is None:
+                    return
+                ended.append(self._work(claim))
+
+        with self._heartbeat(), self._pool() as pool:
+            lanes = [pool.submit(drain) for _ in range(min(self._options.concurrency, at_most))]
+            for lane in lanes:
+                lane.result()
+        return ended
+
+    def run_one(self, upload_id: str) -> Ended | None:
+        """Claim the named row and process it; None where it cannot be claimed now."""
+        with self._heartbeat():
+            claim = self._queue.claim(self.worker_id, upload_id=upload_id)
+            return None if claim is None else self._work(claim)
+
+    # ── stopping ─────────────────────────────────────────────────────────────────────────
+
+    def stop(self) -> None:
+        """Claim nothing more. Called again: hand back what is running, at once."""
+        if self._stopping.is_set():
+            self.interrupt()
+        self._stopping.set()
+        self._wake.set()
+
+    def interrupt(self) -> None:
+        """Hand back every running job."""
+        for job in self._running():
+            job.cancel(Interrupted("The worker is stopping; the track was handed back."))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping.is_set()
+
+    def _drain(self, running: set[Future[Ended]]) -> None:
+        deadline = time.monotonic() + self._options.drain_timeout_s
+        while any(not future.done() for future in running):
+            self.last_loop_at = time.monotonic()
+            if time.monotonic() >= deadline:
+                self.interrupt()
+                return
+            self._wake.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+            self._wake.clear()
+
+    # ── one job ──────────────────────────────────────────────────────────────────────────
+
+    def _work(self, claim: Claim) -> Ended:
+        job = Job(claim, self._queue.renew, lease_s=self._options.lease_s)
+        with self._jobs_lock:
+            self._jobs.add(job)
+        started = time.monotonic()
+        try:
+            outcome = self._record(claim, self._decide(job))
+        finally:
+            with self._jobs_lock:
+                self._jobs.discard(job)
+        ended = Ended(claim, outcome)
+        self._on_ended(ended, time.monotonic() - started)
+        return ended
+
+    def _decide(self, job: Job) -> Outcome:
+        result: Receipt | BaseException
+        try:
+            result = self._process(job)
+        except Exception as error:
+            result = error
+            if not isinstance(error, AudioProcessorError):
+                log.exception("unforeseen error", upload_id=job.claim.upload_id)
+        return decide(
+            result,
+            attempt=job.claim.attempt,
+            max_attempts=self._options.max_attempts,
+            backoff=self._options.backoff,
+            stopping=isinstance(result, Interrupted),
+            jitter=lambda: uniform(0.0, 1.0),
+        )
+
+    def _record(self, claim: Claim, outcome: Outcome) -> Outcome:
+        """Write the outcome into the row; a lost lease means that there is nothing to write."""
+        try:
+            match outcome:
+                case Completed(summary):
+                    self._queue.complete(claim, summary)
+                case Failed(error_code, error_message):
+                    self._queue.fail(claim, error_code=error_code, error_message=error_message)
+                    self._on_failed(claim, outcome)
+                case RetryLater(error_code, error_message, delay_s):
+                    self._queue.retry_later(
+                        claim, error_code=error_code, error_message=error_message, delay_s=delay_s
+                    )
+                case HandBack():
+                    self._queue.hand_back(claim)
+                case Abandon():
+                    pass
+        except LeaseLost:
+            return Abandon("The lease was lost before the outcome could be recorded.")
+        except DatabaseUnavailable as error:
+            # The lease runs out and another worker takes the row: nothing is lost.
+            log.error("outcome not recorded", upload_id=claim.upload_id, error=str(error))
+            return Abandon("The database could not be reached to record the outcome.")
+        return outcome
+
+    # ── heartbeat ────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _heartbeat(self) -> Iterator[None]:
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._options.heartbeat_s):
+                for job in self._running():
+                    self._renew(job)
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _renew(self, job: Job) -> None:
+        try:
+            job.renew()
+        except LeaseLost as error:
+            job.cancel(error)
+        except DatabaseUnavailable as error:
+            if job.lease_left_s <= self._options.heartbeat_s:
+                job.cancel(LeaseLost(f"The lease could not be renewed in time: {error}"))
+        except Exception as error:  # cancelled already, or unforeseen: the job's own thread reports
+            log.debug("heartbeat skipped", upload_id=job.claim.upload_id, error=str(error))
+
+    def _running(self) -> tuple[Job, ...]:
+        with self._jobs_lock:
+            return tuple(self._jobs)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._options.concurrency, thread_name_prefix="job")
+
+    def _rest(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()
