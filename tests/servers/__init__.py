@@ -1,0 +1,1 @@
+"""Real servers (and unruly ones) that the tests start on free ports and stop afterwards."""
