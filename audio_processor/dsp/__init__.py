@@ -1,1 +1,1 @@
-"""dsp"""
+"""Signal processing: numba kernels, streaming meters, limiter. No I/O."""
