@@ -1,0 +1,43 @@
+"""Settings: TOML file, secret files and environment into one frozen, validated value."""
+
+from audio_processor.settings.cpus import granted_cpus
+from audio_processor.settings.load import Loaded, load, load_settings
+from audio_processor.settings.root import Settings
+from audio_processor.settings.runtime import (
+    FFmpegSettings,
+    LimitSettings,
+    LoggingSettings,
+    ScratchSettings,
+    WorkerSettings,
+)
+from audio_processor.settings.services import (
+    CacheControlSettings,
+    DatabaseSettings,
+    StorageSettings,
+)
+from audio_processor.settings.signal import (
+    LadderSettings,
+    LoudnessRangeSettings,
+    LoudnessSettings,
+    TierSettings,
+)
+
+__all__ = [
+    "CacheControlSettings",
+    "DatabaseSettings",
+    "FFmpegSettings",
+    "LadderSettings",
+    "LimitSettings",
+    "Loaded",
+    "LoggingSettings",
+    "LoudnessRangeSettings",
+    "LoudnessSettings",
+    "ScratchSettings",
+    "Settings",
+    "StorageSettings",
+    "TierSettings",
+    "WorkerSettings",
+    "granted_cpus",
+    "load",
+    "load_settings",
+]
