@@ -360,6 +360,7 @@ class Package:
     metadata: Mapping[str, Any]
     """What metadata.json says; validated against docs/metadata.schema.json."""
     waveform_json: str
+    summary: TrackSummary
 
 
 # ── publish, record ──────────────────────────────────────────────────────────────────────
