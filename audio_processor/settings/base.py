@@ -17,6 +17,7 @@ class Problem(NamedTuple):
     sentence: str
 
 
+_EXTRA = ("also", "default_text", "example")
 RULE = "rule"
 """Type of the validation error that carries problems found by ``Group.problems``."""
 
@@ -49,9 +50,10 @@ def setting(default: Any = ..., about: str = "", **rules: Any) -> Any:
     """Return a field whose default, meaning and range the reference is written from.
 
     ``also`` lists names that people write for it elsewhere, for "did you mean";
-    ``default_text`` says in words what a computed default is.
+    ``default_text`` says in words what a computed default is; ``example`` is shown where there
+    is none.
     """
-    extra: dict[str, Any] = {n: rules.pop(n) for n in ("also", "default_text") if n in rules}
+    extra: dict[str, Any] = {n: rules.pop(n) for n in _EXTRA if n in rules}
     return Field(default, description=about, json_schema_extra=extra, **rules)
 
 

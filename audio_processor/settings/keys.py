@@ -29,9 +29,13 @@ class Key:
     @property
     def also(self) -> tuple[str, ...]:
         """Names that people write for it."""
+        return tuple(self.extra.get("also", ()))
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What ``base.setting`` was told of it beyond pydantic's own."""
         extra = self.field.json_schema_extra
-        given: Any = extra.get("also", ()) if isinstance(extra, Mapping) else ()
-        return tuple(given)
+        return extra if isinstance(extra, Mapping) else {}
 
     @property
     def is_secret(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -99,3 +100,7 @@ class Settings(BaseSettings):
     def redacted(self) -> dict[str, Any]:
         """Return every value as plain JSON types, with the secrets as asterisks."""
         return self.model_dump(mode="json")
+
+    def scratch_folder(self) -> Path:
+        """Return the scratch folder as an absolute path."""
+        return self.scratch.folder.expanduser().resolve()

@@ -78,7 +78,13 @@ class LimitSettings(Group):
     stall_timeout_s: float = setting(
         120.0, "An FFmpeg process without progress for this long is ended.", ge=1, le=3600
     )
-    address_space_mib: int = setting(4096, "Address space of one FFmpeg process.", ge=512)
+    address_space_mib: int | None = setting(
+        None,
+        "Address space of one FFmpeg process; unlimited unless given, as threads reserve far "
+        "more than they use.",
+        ge=512,
+        example=8192,
+    )
 
     def problems(self) -> Iterator[Problem]:
         """Yield an empty range of sample rates."""
@@ -93,9 +99,11 @@ class FFmpegSettings(Group):
     """Which FFmpeg does the decoding and encoding."""
 
     path: Path | None = setting(
-        None, "The binary; else `ffmpeg` on PATH, else the one inside imageio-ffmpeg.",
+        None,
+        "The binary; else `ffmpeg` on PATH, else the one inside imageio-ffmpeg.",
         also=("binary", "executable"),
-    )  # fmt: skip
+        example="/usr/bin/ffmpeg",
+    )
 
 
 class ScratchSettings(Group):

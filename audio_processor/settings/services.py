@@ -25,15 +25,31 @@ class DatabaseSettings(Group):
     path: Path = setting(
         Path("data/audio-processor.db"), "SQLite's file; its folder is made.", also=("file",)
     )
-    host: str | None = setting(None, "Server's host name or address.", also=("hostname", "server"))
-    port: int | None = setting(
-        None, "Server's port; 3306 for mysql and 5432 for postgresql unless given.", ge=1, le=65535
+    host: str | None = setting(
+        None,
+        "Server's host name or address.",
+        also=("hostname", "server"),
+        example="db.example.net",
     )
-    user: str | None = setting(None, "User to log in as.", also=("username",))
-    password: SecretStr | None = setting(None, "The user's password.", also=("pass", "passwd"))
-    password_file: Path | None = setting(None, "File that holds the password instead.")
+    port: int | None = setting(
+        None,
+        "Server's port; 3306 for mysql and 5432 for postgresql unless given.",
+        ge=1,
+        le=65535,
+        example=5432,
+    )
+    user: str | None = setting(None, "User to log in as.", also=("username",), example="audio")
+    password: SecretStr | None = setting(
+        None, "The user's password.", also=("pass", "passwd"), example="…"
+    )
+    password_file: Path | None = setting(
+        None, "File that holds the password instead.", example="/run/secrets/db-password"
+    )
     name: str | None = setting(
-        None, "Database on the server.", also=("database", "db", "db_name", "dbname", "schema")
+        None,
+        "Database on the server.",
+        also=("database", "db", "db_name", "dbname", "schema"),
+        example="music",
     )
     pool_size: int = setting(
         5, "Connections kept open; one more for each job at work is made when needed.", ge=1, le=100
@@ -42,7 +58,10 @@ class DatabaseSettings(Group):
     tls: bool = setting(False, "Whether to speak TLS with the server.", also=("ssl",))
     tls_verify: bool = setting(True, "Whether to check the server's certificate and name.")
     tls_ca_file: Path | None = setting(
-        None, "Certificates to trust instead of the system's.", also=("ssl_ca", "tls_ca")
+        None,
+        "Certificates to trust instead of the system's.",
+        also=("ssl_ca", "tls_ca"),
+        example="/etc/ssl/db-ca.pem",
     )
 
     @property
@@ -100,25 +119,34 @@ class StorageSettings(Group):
         Path("data/store"), "The store's root where kind is `folder`.", also=("path", "root")
     )
     bucket: str | None = setting(
-        None, "Bucket where kind is `s3`.", also=("s3_bucket", "bucket_name")
+        None, "Bucket where kind is `s3`.", also=("s3_bucket", "bucket_name"), example="my-bucket"
     )
     endpoint_url: Url | None = setting(
-        None, "Server of an S3 that is not Amazon's.", also=("endpoint", "url", "s3_endpoint")
+        None,
+        "Server of an S3 that is not Amazon's.",
+        also=("endpoint", "url", "s3_endpoint"),
+        example="https://s3.example.net",
     )
-    region: str | None = setting(None, "Region; else `AWS_REGION`, else `AWS_DEFAULT_REGION`.")
+    region: str | None = setting(
+        None, "Region; else `AWS_REGION`, else `AWS_DEFAULT_REGION`.", example="eu-central-1"
+    )
     access_key_id: str | None = setting(
         None,
         "Access key; else `AWS_ACCESS_KEY_ID`, else whatever role the machine has.",
         also=("access_key", "key_id", "aws_access_key_id"),
+        example="AKIA…",
     )
     secret_access_key: SecretStr | None = setting(
         None,
         "Its secret; else `AWS_SECRET_ACCESS_KEY`.",
         also=("secret_key", "secret", "aws_secret_access_key"),
+        example="…",
     )
-    secret_access_key_file: Path | None = setting(None, "File that holds the secret instead.")
+    secret_access_key_file: Path | None = setting(
+        None, "File that holds the secret instead.", example="/run/secrets/s3-secret"
+    )
     session_token: SecretStr | None = setting(
-        None, "Token of temporary credentials; else `AWS_SESSION_TOKEN`."
+        None, "Token of temporary credentials; else `AWS_SESSION_TOKEN`.", example="…"
     )
     addressing_style: Literal["auto", "path", "virtual"] = setting(
         "auto", "Bucket in the path or in the host name; most S3 servers want `path`."
@@ -126,11 +154,15 @@ class StorageSettings(Group):
     sse: Literal["none", "AES256", "aws:kms"] = setting(
         "none", "Server-side encryption asked for.", also=("server_side_encryption", "encryption")
     )
-    sse_kms_key_id: str | None = setting(None, "Key for `aws:kms`; the account's own unless given.")
+    sse_kms_key_id: str | None = setting(
+        None, "Key for `aws:kms`; the account's own unless given.", example="alias/audio"
+    )
     checksum_mode: Literal["when_required", "when_supported"] = setting(
         "when_required", "`when_supported` makes uploads carry checksums that older servers refuse."
     )
-    storage_class: str | None = setting(None, "Storage class of published objects.")
+    storage_class: str | None = setting(
+        None, "Storage class of published objects.", example="STANDARD_IA"
+    )
     part_size_mib: int = setting(16, "Part of a multipart transfer.", ge=5, le=512)
     max_concurrency: int = setting(4, "Parts of one object in transfer at once.", ge=1, le=32)
     connect_timeout_s: float = setting(10.0, "How long to wait for a connection.", gt=0, le=300)
@@ -168,6 +200,8 @@ class StorageSettings(Group):
                 )
 
     def _credential_problems(self) -> Iterator[Problem]:
+        if self.kind != "s3":
+            return
         if self.secret_access_key_file is not None and self.secret_access_key is None:
             yield Problem(
                 "secret_access_key_file",

@@ -73,7 +73,9 @@ class TierSettings(Group):
     name: str = setting(
         ..., "Folder of the tier's playlist and segments.", pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$"
     )
-    bit_rate: int = setting(..., "Bit/s.", ge=8_000, le=512_000, also=("bitrate",))
+    bit_rate: int = setting(
+        ..., "Nominal rate of the encoder.", ge=8_000, le=512_000, also=("bitrate",)
+    )
     sample_rate_hz: int = setting(..., "One of AAC's rates.", also=("sample_rate",))
     first_ceiling_dbtp: float = setting(
         -2.5,
