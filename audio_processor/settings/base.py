@@ -59,7 +59,7 @@ def setting(default: Any = ..., about: str = "", **rules: Any) -> Any:
 
 def _prefix(value: str) -> str:
     parts = value.split("/")
-    if parts[-1] != "" or any(part in {"", ".", ".."} for part in parts[:-1]):
+    if len(parts) < 2 or parts[-1] != "" or any(part in {"", ".", ".."} for part in parts[:-1]):
         raise ValueError(
             "a prefix is one or more folder names, each followed by '/', such as 'tracks/'"
         )

@@ -72,8 +72,11 @@ def nearest(unknown: str) -> str | None:
         spelled.update({f"{head}.{other}": key.name for other in key.also})
     for key in tier_keys():
         spelled.update({f"ladder.tiers.{name}": key.name for name in (_last(key), *key.also)})
-    found = difflib.get_close_matches(unknown.lower().replace("-", "_"), spelled, n=1, cutoff=0.6)
-    return spelled[found[0]] if found else _under_another_group(unknown, spelled)
+    asked = unknown.lower().replace("-", "_")
+    if moved := spelled.get(asked) or _under_another_group(asked, spelled):
+        return moved
+    found = difflib.get_close_matches(asked, spelled, n=1, cutoff=0.6)
+    return spelled[found[0]] if found else None
 
 
 def _under_another_group(unknown: str, spelled: Mapping[str, str]) -> str | None:

@@ -101,7 +101,7 @@ class CacheControlSettings(Group):
 
     playlist: HeaderValue = setting("public, max-age=300", "Master and tier playlists.")
     segment: HeaderValue = setting(
-        "public, max-age=31536000, immutable", "Segments.", also=("segments", "ts")
+        "public, max-age=31536000, immutable", "Media segments.", also=("segments", "ts")
     )
     m4a: HeaderValue = setting("public, max-age=86400", "The `.m4a` download.")
     metadata: HeaderValue = setting("public, max-age=300", "`metadata.json` and `waveform.json`.")
