@@ -21,6 +21,8 @@ ROOT_NAMES = ("audio_processor", "database_manager")
 MASK = "**********"
 _SHORTEST_SECRET = 4
 """A shorter one occurs in ordinary words; masking it would only show what it is."""
+_NESTED_ESCAPES = 2
+"""A repr inside a JSON line is two deep."""
 
 
 class _Event(dict[str, Any]):
@@ -88,16 +90,24 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that it can be told from a host's own."""
 
 
+def _escaped(text: str) -> tuple[str, str, str]:
+    """Return the text as a repr and as JSON, with and without ASCII escapes, hold it."""
+    ascii_json, json_text = (json.dumps(text, ensure_ascii=a)[1:-1] for a in (True, False))
+    return repr(text)[1:-1], ascii_json, json_text
+
+
 class Masker:
     """Replaces secrets in text, also in the forms that JSON, reprs and URLs give them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                forms |= {secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1]}
-                forms |= {json.dumps(secret, ensure_ascii=a)[1:-1] for a in (True, False)}
-                forms |= {json.dumps(repr(secret)[1:-1])[1:-1]}
+        forms = {
+            form
+            for secret in secrets
+            if len(secret) >= _SHORTEST_SECRET
+            for form in (secret, quote(secret, safe=""), quote(secret))
+        }
+        for _ in range(_NESTED_ESCAPES):
+            forms |= {escaped for form in forms for escaped in _escaped(form)}
         self._forms = sorted(forms, key=len, reverse=True)
 
     def mask(self, text: str) -> str:
