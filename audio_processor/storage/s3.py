@@ -1,0 +1,106 @@
+"""A bucket as an object store.
+
+Needs s3:GetObject, s3:PutObject and s3:DeleteObject on ``bucket/*`` and nothing else. There
+is no HeadObject here: its answers have no body, so that a missing key, a missing bucket and a
+wrong secret look alike; a read of one byte tells them apart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from audio_processor.errors import SourceMissing, StoreUnavailable
+from audio_processor.ports import ByteProgress
+from audio_processor.storage.files import quoted
+from audio_processor.storage.keys import checked_key
+from audio_processor.storage.options import S3Options
+from audio_processor.storage.s3_calls import S3Calls
+from audio_processor.storage.s3_errors import code_of
+from audio_processor.storage.s3_read import download, facts_of, read_whole
+from audio_processor.storage.s3_write import attributes, copy, put, upload
+
+
+class S3Store:
+    """``ports.ObjectStore`` over one bucket; safe to use from many threads."""
+
+    def __init__(self, options: S3Options) -> None:
+        self._options = options
+        self._calls = S3Calls(options)
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.describe()})"
+
+    def describe(self) -> str:
+        """Where this store is, for messages."""
+        return f"s3://{self._options.bucket} at {self._calls.endpoint}"
+
+    def size(self, key: str) -> int | None:
+        """Bytes of the object, or None where there is none or we may not see it."""
+        facts = facts_of(self._calls, checked_key(key))
+        return None if facts is None else facts.size
+
+    def download(
+        self, key: str, target: Path, *, max_bytes: int, progress: ByteProgress | None = None
+    ) -> int:
+        """Fetch the object in parts, all of one version of it."""
+        return download(self._calls, checked_key(key), target, max_bytes, progress)
+
+    def read(self, key: str, *, max_bytes: int) -> bytes:
+        """Return a small object whole."""
+        return read_whole(self._calls, checked_key(key), max_bytes)
+
+    def upload(
+        self,
+        source: Path,
+        key: str,
+        *,
+        content_type: str,
+        cache_control: str | None = None,
+        progress: ByteProgress | None = None,
+    ) -> None:
+        """Store the file, in parts where it is larger than one."""
+        having = attributes(self._options, content_type, cache_control)
+        upload(self._calls, source, checked_key(key), having, progress)
+
+    def write(
+        self, data: bytes, key: str, *, content_type: str, cache_control: str | None = None
+    ) -> None:
+        """Store the bytes in one request."""
+        having = attributes(self._options, content_type, cache_control)
+        put(self._calls, checked_key(key), lambda: data, having)
+
+    def move(self, source_key: str, target_key: str) -> None:
+        """Copy on the server, look at the copy, and only then delete."""
+        source, target = checked_key(source_key), checked_key(target_key)
+        facts = facts_of(self._calls, source)
+        if facts is None:
+            if facts_of(self._calls, target) is None:
+                raise SourceMissing(
+                    f"Neither {quoted(source)} nor {quoted(target)} is in {self.describe()}, "
+                    "or we may not read them."
+                )
+            return  # an earlier move got this far
+        if source == target:
+            return
+        copy(self._calls, source, target, facts)
+        copied = facts_of(self._calls, target)
+        if copied is None or copied.size != facts.size:
+            raise StoreUnavailable(
+                f"The copy of {quoted(source)} to {quoted(target)} in {self.describe()} is not "
+                "whole; the original is still there."
+            )
+        self.delete(source)
+
+    def delete(self, key: str) -> None:
+        """Delete the object; deleting what is not there is fine."""
+
+        def attempt() -> None:
+            try:
+                self._calls.client.delete_object(Bucket=self._options.bucket, Key=key)
+            except ClientError as error:
+                if code_of(error) != "NoSuchKey":  # AWS says nothing of it, others do
+                    raise
+
+        self._calls.run("DeleteObject", checked_key(key), attempt)

@@ -1,0 +1,99 @@
+"""The client, and the one place where an S3 request is repeated and its errors translated."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import boto3.session
+import tenacity
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from audio_processor.errors import ConfigError
+from audio_processor.storage.files import quoted
+from audio_processor.storage.options import S3Options
+from audio_processor.storage.s3_errors import FOREIGN, code_of, is_transient, translated
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 32
+"""Kept open for reuse; more may be open at once."""
+
+
+class S3Calls:
+    """A client of one bucket whose every call is bounded in time and in attempts."""
+
+    def __init__(self, options: S3Options) -> None:
+        self.options = options
+        self.client = _client(options)
+        self.endpoint = str(self.client.meta.endpoint_url)
+
+    def run(
+        self,
+        operation: str,
+        key: str,
+        attempt: Callable[[], T],
+        stop: threading.Event | None = None,
+    ) -> T:
+        """Return what ``attempt`` returns, called again while its failure is transient.
+
+        ``operation`` is S3's name of it. No further attempt is made once ``stop`` is set.
+        Raises what ``s3_errors`` makes of the last failure.
+        """
+        options = self.options
+
+        def again(error: BaseException) -> bool:
+            return is_transient(error) and not (stop is not None and stop.is_set())
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            code = code_of(error) if error else ""
+            log.info("S3 %s of %s: %s; trying again", operation, quoted(key), code)
+
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(options.max_attempts),
+            # full jitter: many workers that fail at once must not come back at once
+            wait=tenacity.wait_random_exponential(
+                multiplier=options.backoff_s, max=options.backoff_max_s
+            ),
+            retry=tenacity.retry_if_exception(again),
+            before_sleep=tell,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except FOREIGN as error:
+            raise translated(error, operation, key, options, self.endpoint) from error
+
+
+def _client(options: S3Options) -> Any:
+    """A session of its own: boto3's default session is shared and not for threads."""
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": options.addressing_style},
+        connect_timeout=options.connect_timeout_s,
+        read_timeout=options.read_timeout_s,
+        tcp_keepalive=True,
+        max_pool_connections=CONNECTIONS,
+        # repeating is S3Calls.run's business alone
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        request_checksum_calculation=options.checksum_mode,
+        response_checksum_validation=options.checksum_mode,
+    )
+    try:
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=options.endpoint_url,
+            region_name=options.region,
+            aws_access_key_id=options.access_key_id,
+            aws_secret_access_key=options.secret_access_key,
+            aws_session_token=options.session_token,
+            config=config,
+        )
+    except (BotoCoreError, ValueError) as error:
+        # a profile that is not there, a region that is none, a broken ~/.aws/config
+        raise ConfigError(f"No S3 client for bucket {options.bucket!r}: {error}") from error
