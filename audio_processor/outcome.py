@@ -99,14 +99,14 @@ class BackoffPolicy:
         doublings = min(max(attempt - 1, 0), 64)
         return min(self.cap_s, math.ldexp(self.base_s, doublings))
 
-    def delay_s(self, attempt: int, fraction: float) -> float:
-        """Return the pause with full jitter: ``fraction``, random in 0…1, of the ceiling."""
-        return self.ceiling_s(attempt) * _unit(fraction)
+    def delay_s(self, attempt: int, jitter: Jitter) -> float:
+        """Return the pause with full jitter: anything from 0 to the ceiling."""
+        return self.ceiling_s(attempt) * _unit(jitter())
 
-    def outage_delay_s(self, attempt: int, fraction: float) -> float:
+    def outage_delay_s(self, attempt: int, jitter: Jitter) -> float:
         """Return the pause with equal jitter: a service that is down is not stormed."""
         patient = BackoffPolicy(self.base_s * OUTAGE_BASE_FACTOR, self.cap_s)
-        return patient.ceiling_s(attempt) * (1 + _unit(fraction)) / 2
+        return patient.ceiling_s(attempt) * (1 + _unit(jitter())) / 2
 
 
 def decide(
@@ -129,12 +129,12 @@ def decide(
         case _ if stopping or _is_cancel(result):
             return HandBack()
         case StoreUnavailable() | DatabaseUnavailable():
-            allowed, delay_s = max_attempts, backoff.outage_delay_s(attempt, jitter())
+            allowed, delay_s = max_attempts, backoff.outage_delay_s(attempt, jitter)
         case TransientError():
-            allowed, delay_s = max_attempts, backoff.delay_s(attempt, jitter())
+            allowed, delay_s = max_attempts, backoff.delay_s(attempt, jitter)
         case _:
             allowed = min(max_attempts, UNFORESEEN_ATTEMPTS)
-            delay_s = backoff.delay_s(attempt, jitter())
+            delay_s = backoff.delay_s(attempt, jitter)
     if attempt >= allowed:
         return Failed(_code(result), sentence(result))
     return RetryLater(_code(result), sentence(result), delay_s)
