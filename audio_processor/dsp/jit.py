@@ -1,0 +1,58 @@
+"""How the hot loops are compiled: once, to a cache on disk, and without the interpreter's lock.
+
+Write kernels so that LLVM can vectorise them: index arrays that begin where the loop does
+(slice first), because an index that might be negative costs numba a test per access and
+the vector unit with it; sums that may be reordered say so with ``reassociate``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def kernel(
+    *, contract: bool = True, reassociate: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return the decorator that compiles a function at its first call.
+
+    ``contract`` lets a multiplication and an addition round once (FMA); ``reassociate``
+    lets a reduction be summed in another order. Neither changes what NaN or infinity do.
+    Give each kernel arrays of one type and layout only: every further one compiles anew.
+    """
+    flags = ({"contract"} if contract else set()) | ({"reassoc", "nsz"} if reassociate else set())
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        try:
+            return numba.njit(nogil=True, cache=True, fastmath=flags)(function)
+        except RuntimeError:  # no folder that can be written to: compile in each process
+            return numba.njit(nogil=True, fastmath=flags)(function)
+
+    return decorate
+
+
+def _load_registries_without_scipy() -> None:
+    """Let numba load what it needs before a first call, but for its linear algebra.
+
+    Only to learn whether matrix products are to be had, numba imports ``scipy.linalg`` where
+    scipy is installed: 16 MiB of memory that no kernel here has a use for.
+    """
+    if "scipy.linalg" in sys.modules or "numba.np.arraymath" in sys.modules:
+        return
+    scipy = sys.modules.get("scipy")
+    sys.modules["scipy"] = None  # type: ignore[assignment]  # what makes an import fail
+    try:
+        import numba.np.arraymath  # noqa: F401  # for its effect
+    finally:
+        del sys.modules["scipy"]
+        if scipy is not None:
+            sys.modules["scipy"] = scipy
+
+
+_load_registries_without_scipy()
