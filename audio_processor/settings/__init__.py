@@ -1,7 +1,7 @@
 """Settings: TOML file, secret files and environment into one frozen, validated value."""
 
 from audio_processor.settings.cpus import granted_cpus
-from audio_processor.settings.load import Loaded, load, load_settings
+from audio_processor.settings.load import Loaded, load, load_settings, with_overrides
 from audio_processor.settings.root import Settings
 from audio_processor.settings.runtime import (
     FFmpegSettings,
@@ -40,4 +40,5 @@ __all__ = [
     "granted_cpus",
     "load",
     "load_settings",
+    "with_overrides",
 ]

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from audio_processor.errors import ConfigError
 from audio_processor.settings import layers as sources
 from audio_processor.settings.base import RULE
-from audio_processor.settings.keys import keys, nearest
+from audio_processor.settings.keys import SECRET_FILE_SUFFIX, keys, nearest
 from audio_processor.settings.layers import Given, Layer
 from audio_processor.settings.root import Settings
 
@@ -58,16 +58,40 @@ def load(
     layers = list(_layers(path, overrides or {}, environ))
     given = sources.merge(layers)
     problems = [problem for layer in layers for problem in layer.problems]
-    settings: Settings | None = None
+    settings = _validated(sources.nested(given), given, problems)
+    return Loaded(settings, {key: one.origin for key, one in given.items()})
+
+
+def with_overrides(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """Return the settings with some values changed and all rules held. Raises ``ConfigError``."""
+    layer = sources.overrides_layer(overrides)
+    values = settings.model_dump()
+    for key, one in sorted(layer.given.items()):  # a secret sorts before its pointer
+        *heads, last = key.split(".")
+        table = values
+        for head in heads:
+            table = table[head]
+        if (pointer := f"{last}{SECRET_FILE_SUFFIX}") in table:
+            table[pointer] = None
+        table[last] = one.value
+    return _validated(values, layer.given, layer.problems)
+
+
+def _validated(
+    values: Mapping[str, Any], given: Mapping[str, Given], problems: list[str]
+) -> Settings:
+    """Return the settings, or raise one ``ConfigError`` for the problems known and found."""
+    problems = list(problems)
     try:
-        settings = Settings.model_validate(sources.nested(given))
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         found = [line for details in error.errors() for line in _sentences(details, given)]
         # a pointer that could not be read is one problem, not also a missing secret
         problems += [p for p in found if not (problems and "load_settings() only" in p)]
-    if settings is None or problems:
+        raise ConfigError(_message(problems)) from None
+    if problems:
         raise ConfigError(_message(problems))
-    return Loaded(settings, {key: one.origin for key, one in given.items()})
+    return settings
 
 
 def _layers(

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from audio_processor.errors import ConfigError
-from audio_processor.settings import Settings, load, load_settings
+from audio_processor.settings import Settings, load, load_settings, with_overrides
 
 S3: dict[str, Any] = {"storage.kind": "s3", "storage.bucket": "b"}
 MYSQL: dict[str, Any] = {
@@ -153,6 +153,28 @@ def test_building_settings_directly_reads_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AUDIO_PROCESSOR__LOGGING__LEVEL", "ERROR")
     monkeypatch.setenv("LOGGING", '{"level": "ERROR"}')
     assert Settings().logging.level == "INFO"
+
+
+def test_overrides_change_only_what_they_name_and_hold_all_rules() -> None:
+    before = load_settings(overrides=MYSQL | {"database.password": "hunter2"}, environ={})
+    after = with_overrides(before, S3 | {"ladder": {"segment_duration_s": 6}})
+    assert after.database == before.database
+    assert after.ladder.segment_duration_s == 6
+    assert after.storage.bucket == "b"
+    assert before.storage.bucket is None
+    with pytest.raises(ConfigError, match=r"storage\.failed_prefix = 'tracks/x/' in the overrides"):
+        with_overrides(after, {"storage.failed_prefix": "tracks/x/"})
+    with pytest.raises(ConfigError, match=r"did you mean 'storage\.bucket'"):
+        with_overrides(after, {"storage.buckett": "c"})
+
+
+def test_an_override_replaces_a_pointed_to_secret_and_the_other_way_round(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("from the file")
+    pointed = load_settings(overrides=MYSQL | {"database.password_file": "pw"}, environ={})
+    direct = with_overrides(pointed, {"database.password": "given"})
+    assert direct.database.password == SecretStr("given")
+    assert direct.database.password_file is None
+    assert with_overrides(direct, {"database.password_file": "pw"}) == pointed
 
 
 def test_settings_are_frozen() -> None:
