@@ -1,0 +1,196 @@
+"""Taking a row: the one transaction in which workers meet.
+
+``SELECT … FOR UPDATE SKIP LOCKED`` reads the first free row off ``ix_uploads_claim`` and
+walks around those that other workers are just taking; ``UPDATE`` by primary key makes it
+ours. SQLite has no row locks: there the transaction begins with the write lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, or_, select, update
+
+from audio_processor.model import FAILED, PENDING, PROCESSING, Claim
+from uploads_queue import clock, history
+from uploads_queue.schema import uploads
+
+TRACK = "track"
+EXHAUSTED = "attempts_exhausted"
+MAX_BURIED = 100
+"""Hopeless rows failed in one claim: the transaction stays short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """How rows are taken on one database."""
+
+    dialect: str
+    lease_s: float
+    max_attempts: int
+
+    def take(
+        self,
+        connection: Connection,
+        *,
+        worker_id: str,
+        lease_token: str,
+        upload_id: str | None,
+        in_doubt: bool,
+    ) -> Claim | None:
+        """Return the claimed row, or None where there is nothing to claim.
+
+        A job whose worker died goes before the pending: it was claimed before them. Where an
+        earlier try may have been committed, the row under our token is looked for first.
+        """
+        if in_doubt:
+            row = connection.execute(self._taken(lease_token)).first()
+            if row is not None:
+                return _claim(row, row.attempts, lease_token, worker_id)
+        for _ in range(MAX_BURIED):
+            row = connection.execute(self.expired(upload_id)).first()
+            if row is None:
+                break
+            if row.attempts < self.max_attempts:
+                return self._seize(connection, row, worker_id, lease_token)
+            connection.execute(self._bury(row))
+        row = connection.execute(self.pending(upload_id)).first()
+        return None if row is None else self._seize(connection, row, worker_id, lease_token)
+
+    def pending(self, upload_id: str | None = None) -> Select[Any]:
+        """Return the query for the oldest pending track that may be claimed now."""
+        columns = uploads(self.dialect).c
+        ready = columns.available_at.is_(None) | (columns.available_at <= clock.now(self.dialect))
+        return self._first(PENDING, ready, upload_id)
+
+    def expired(self, upload_id: str | None = None) -> Select[Any]:
+        """Return the query for the oldest track whose worker stopped renewing its lease."""
+        columns = uploads(self.dialect).c
+        over = columns.lease_expires_at < clock.now(self.dialect)
+        return self._first(PROCESSING, over, upload_id)
+
+    def _first(
+        self, status: str, condition: ColumnElement[bool], upload_id: str | None
+    ) -> Select[Any]:
+        columns = uploads(self.dialect).c
+        query = (
+            self._rows()
+            .where(columns.upload_type == TRACK, columns.processing_status == status, condition)
+            .with_for_update(skip_locked=True)
+            .limit(1)
+        )
+        if upload_id is not None:
+            return query.where(columns.upload_id == upload_id)
+        return query.order_by(columns.uploaded_at, columns.upload_id)
+
+    def _taken(self, lease_token: str) -> Select[Any]:
+        columns = uploads(self.dialect).c
+        return self._rows().where(
+            columns.upload_type == TRACK,
+            columns.processing_status == PROCESSING,
+            columns.lease_token == lease_token,
+        )
+
+    def _rows(self) -> Select[Any]:
+        columns = uploads(self.dialect).c
+        return select(
+            columns.upload_id,
+            columns.file_name,
+            columns.processing_status,
+            columns.attempts,
+            columns.lease_token,
+            columns.lease_expires_at,
+            columns.worker_id,
+            columns.history,
+            clock.instant(self.dialect, columns.uploaded_at).label("uploaded_at"),
+            clock.now(self.dialect).label("now"),
+        )
+
+    def _seize(
+        self, connection: Connection, row: Row[Any], worker_id: str, lease_token: str
+    ) -> Claim | None:
+        attempt = row.attempts + 1
+        attempts = history.begin(
+            history.load_history(row.history), number=attempt, worker_id=worker_id, now=row.now
+        )
+        done = connection.execute(
+            self._unchanged(row).values(
+                processing_status=PROCESSING,
+                attempts=attempt,
+                lease_token=lease_token,
+                lease_expires_at=clock.now(self.dialect, plus_s=self.lease_s),
+                worker_id=worker_id,
+                available_at=None,
+                started_at=clock.now(self.dialect),
+                completed_at=None,
+                history=history.dump_history(attempts),
+            )
+        )
+        return _claim(row, attempt, lease_token, worker_id) if done.rowcount else None
+
+    def _bury(self, row: Row[Any]) -> Update:
+        message = exhausted_message(
+            row.attempts, self.max_attempts, row.worker_id, row.lease_expires_at
+        )
+        ended = history.end(
+            history.load_history(row.history),
+            outcome="lease_expired",
+            now=row.now,
+            error_code=EXHAUSTED,
+            error_message=message,
+        )
+        return self._unchanged(row).values(
+            processing_status=FAILED,
+            error_code=EXHAUSTED,
+            error_message=message,
+            lease_expires_at=None,
+            output_key=None,
+            history=history.dump_history(ended),
+        )
+
+    def _unchanged(self, row: Row[Any]) -> Update:
+        """The row by its key, if it is as it was read: true even where locks are not kept."""
+        table = uploads(self.dialect)
+        same_token = (
+            table.c.lease_token.is_(None)
+            if row.lease_token is None
+            else table.c.lease_token == row.lease_token
+        )
+        return update(table).where(
+            table.c.upload_id == row.upload_id,
+            table.c.processing_status == row.processing_status,
+            same_token,
+        )
+
+
+def exhausted_message(
+    attempts: int, max_attempts: int, worker_id: str | None, expired_at: datetime
+) -> str:
+    """Return the sentence for a row whose last worker vanished with no attempt left."""
+    return (
+        f"Attempt {attempts} of {max_attempts} ended without a word: worker {worker_id} stopped "
+        f"renewing its lease, which ran out at {expired_at:%Y-%m-%d %H:%M:%S} UTC. The file may "
+        "be what kills the worker; look at its log before retrying."
+    )
+
+
+def abandoned(dialect: str) -> ColumnElement[bool]:
+    """Return the condition for a processing row that nobody holds a running lease on."""
+    columns = uploads(dialect).c
+    return and_(
+        columns.processing_status == PROCESSING,
+        or_(columns.lease_expires_at.is_(None), columns.lease_expires_at < clock.now(dialect)),
+    )
+
+
+def _claim(row: Row[Any], attempt: int, lease_token: str, worker_id: str) -> Claim:
+    return Claim(
+        upload_id=row.upload_id,
+        file_name=row.file_name,
+        attempt=attempt,
+        lease_token=lease_token,
+        worker_id=worker_id,
+        uploaded_at=row.uploaded_at,
+    )

@@ -1,0 +1,270 @@
+"""What the queue can tell of itself: read-only queries, each one screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+
+from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING
+from uploads_queue import clock, history
+from uploads_queue.claiming import TRACK, abandoned
+from uploads_queue.records import Lease, QueueCounts, QueueStatus, UploadRecord
+from uploads_queue.schema import uploads
+
+MAX_NAMESAKES = 100
+
+
+def pending(connection: Connection, limit: int | None) -> list[dict[str, Any]]:
+    """Return pending tracks, oldest first, as the customer's columns and ``attempts``."""
+    dialect = connection.dialect.name
+    columns = uploads(dialect).c
+    query = (
+        select(
+            columns.upload_id,
+            columns.file_name,
+            columns.upload_type,
+            columns.processing_status,
+            clock.instant(dialect, columns.uploaded_at).label("uploaded_at"),
+            columns.error_message,
+            columns.attempts,
+        )
+        .where(columns.upload_type == TRACK, columns.processing_status == PENDING)
+        .order_by(columns.uploaded_at, columns.upload_id)
+        .limit(limit)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: Connection, name: str) -> UploadRecord | None:
+    """Return the upload with this id, else the one with this file name, else None."""
+    columns = uploads(connection.dialect.name).c
+    query = _stories(connection.dialect.name).where(columns.upload_id == name)
+    row = connection.execute(query).first()
+    return _record(row) if row is not None else find_by_file_name(connection, name)
+
+
+def find_by_file_name(connection: Connection, name: str) -> UploadRecord | None:
+    """Return the upload with exactly this file name, or None.
+
+    Of several: the oldest that is open, else the newest; tracks before all else.
+    """
+    columns = uploads(connection.dialect.name).c
+    query = _stories(connection.dialect.name)
+    namesakes = connection.execute(
+        query.where(columns.file_name == name).order_by(columns.uploaded_at).limit(MAX_NAMESAKES)
+    )
+    # MySQL's collations take Song.mp3 for song.mp3; the bucket does not
+    exact = [row for row in namesakes if row.file_name == name]
+    tracks = [row for row in exact if row.upload_type == TRACK] or exact
+    open_ = [row for row in tracks if row.processing_status in {PENDING, PROCESSING}]
+    chosen = open_[0] if open_ else tracks[-1] if tracks else None
+    return None if chosen is None else _record(chosen)
+
+
+def counts(connection: Connection) -> QueueCounts:
+    """Return how many tracks are in each state, read off the claim's index."""
+    dialect = connection.dialect.name
+    columns = uploads(dialect).c
+    tracks = columns.upload_type == TRACK
+    by_status: dict[str, int] = {
+        row.processing_status: row.total
+        for row in connection.execute(
+            select(columns.processing_status, func.count().label("total"))
+            .where(tracks)
+            .group_by(columns.processing_status)
+        )
+    }
+
+    def count(*conditions: Any) -> int:
+        query = select(func.count()).select_from(uploads(dialect)).where(tracks, *conditions)
+        return connection.execute(query).scalar_one()
+
+    unleased = count(columns.processing_status == PROCESSING, columns.lease_expires_at.is_(None))
+    return QueueCounts(
+        pending=by_status.get(PENDING, 0),
+        backing_off=count(
+            columns.processing_status == PENDING, columns.available_at > clock.now(dialect)
+        ),
+        processing=by_status.get(PROCESSING, 0),
+        expired=count(abandoned(dialect)) - unleased,
+        unleased=unleased,
+        completed=by_status.get(COMPLETED, 0),
+        failed=by_status.get(FAILED, 0),
+    )
+
+
+def claimable(connection: Connection) -> int:
+    """Return how many tracks a worker could claim now."""
+    dialect = connection.dialect.name
+    columns = uploads(dialect).c
+    now = clock.now(dialect)
+    ready = columns.available_at.is_(None) | (columns.available_at <= now)
+    query = (
+        select(func.count())
+        .select_from(uploads(dialect))
+        .where(
+            columns.upload_type == TRACK,
+            or_(
+                and_(columns.processing_status == PENDING, ready),
+                and_(columns.processing_status == PROCESSING, columns.lease_expires_at < now),
+            ),
+        )
+    )
+    return connection.execute(query).scalar_one()
+
+
+def status(connection: Connection) -> QueueStatus:
+    """Return the queue as it is now."""
+    return QueueStatus(
+        counts=counts(connection),
+        oldest_pending_age_s=oldest_pending_age_s(connection),
+        leases=leases(connection),
+    )
+
+
+def is_needed_by_another(connection: Connection, upload_id: str, file_name: str) -> bool:
+    """Return whether another open track has this very file name."""
+    columns = uploads(connection.dialect.name).c
+    others = connection.execute(
+        select(columns.file_name).where(
+            columns.file_name == file_name,
+            columns.upload_id != upload_id,
+            columns.upload_type == TRACK,
+            columns.processing_status.in_([PENDING, PROCESSING]),
+        )
+    )
+    return file_name in others.scalars()
+
+
+def oldest_pending_age_s(connection: Connection) -> float | None:
+    """Return how long the oldest pending track has waited, or None where none is pending."""
+    dialect = connection.dialect.name
+    columns = uploads(dialect).c
+    row = connection.execute(
+        select(
+            clock.instant(dialect, columns.uploaded_at).label("uploaded_at"),
+            clock.now(dialect).label("now"),
+        )
+        .where(
+            columns.upload_type == TRACK,
+            columns.processing_status == PENDING,
+            columns.uploaded_at.is_not(None),
+        )
+        .order_by(columns.uploaded_at)
+        .limit(1)
+    ).first()
+    if row is None or row.uploaded_at is None:
+        return None
+    return max(0.0, _seconds(row.uploaded_at, row.now) or 0.0)
+
+
+def leases(connection: Connection) -> tuple[Lease, ...]:
+    """Return the rows being processed, by worker and age."""
+    dialect = connection.dialect.name
+    columns = uploads(dialect).c
+    query = (
+        select(
+            columns.worker_id,
+            columns.upload_id,
+            columns.file_name,
+            columns.attempts,
+            columns.started_at,
+            columns.lease_expires_at,
+            clock.now(dialect).label("now"),
+        )
+        .where(columns.upload_type == TRACK, columns.processing_status == PROCESSING)
+        .order_by(columns.worker_id, columns.started_at)
+    )
+    return tuple(
+        Lease(
+            worker_id=row.worker_id if row.lease_expires_at else None,
+            upload_id=row.upload_id,
+            file_name=row.file_name,
+            attempt=row.attempts,
+            started_at=row.started_at,
+            remaining_s=_seconds(row.now, row.lease_expires_at),
+        )
+        for row in connection.execute(query)
+    )
+
+
+def failed_ids(connection: Connection) -> list[str]:
+    """Return the upload ids of all failed tracks, oldest first."""
+    columns = uploads(connection.dialect.name).c
+    return list(
+        connection.execute(
+            select(columns.upload_id)
+            .where(columns.upload_type == TRACK, columns.processing_status == FAILED)
+            .order_by(columns.uploaded_at, columns.upload_id)
+        ).scalars()
+    )
+
+
+def owner_of(connection: Connection, track_id: str, *, but: str) -> tuple[str, str] | None:
+    """Return id and file name of the other upload that owns the output, or None.
+
+    An output from before this version has a completed row and no ``output_key``: it is owned
+    by whichever completed upload has that stem.
+    """
+    columns = uploads(connection.dialect.name).c
+    rows = select(columns.upload_id, columns.file_name).where(columns.upload_id != but)
+    owner = connection.execute(rows.where(columns.output_key == track_id)).first()
+    if owner is not None:
+        return owner.upload_id, owner.file_name
+    namesakes = connection.execute(
+        rows.where(
+            columns.output_key.is_(None),
+            columns.processing_status == COMPLETED,
+            columns.upload_type == TRACK,
+            columns.file_name.startswith(f"{track_id}.", autoescape=True)
+            | (columns.file_name == track_id),
+        )
+    )
+    return next(
+        ((row.upload_id, row.file_name) for row in namesakes if _stem(row.file_name) == track_id),
+        None,
+    )
+
+
+def _stem(file_name: str) -> str:
+    return file_name.rpartition(".")[0] or file_name
+
+
+def _stories(dialect: str) -> Select[Any]:
+    table = uploads(dialect)
+    others = [column for column in table.c if column.name != "uploaded_at"]
+    return select(
+        *others,
+        clock.instant(dialect, table.c.uploaded_at).label("uploaded_at"),
+        clock.now(dialect).label("now"),
+    )
+
+
+def _record(row: Row[Any]) -> UploadRecord:
+    processing = row.processing_status == PROCESSING
+    waiting = row.processing_status == PENDING
+    return UploadRecord(
+        upload_id=row.upload_id,
+        file_name=row.file_name,
+        upload_type=row.upload_type,
+        status=row.processing_status,
+        uploaded_at=row.uploaded_at,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        attempts=row.attempts,
+        worker_id=row.worker_id,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        available_at=row.available_at,
+        wait_s=max(0.0, _seconds(row.now, row.available_at) or 0.0) if waiting else 0.0,
+        lease_remaining_s=_seconds(row.now, row.lease_expires_at) if processing else None,
+        output_key=row.output_key,
+        summary=history.load_summary(row.result),
+        history=history.load_history(row.history),
+    )
+
+
+def _seconds(start: datetime, end: datetime | None) -> float | None:
+    return None if end is None else (end - start).total_seconds()
