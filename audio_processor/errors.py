@@ -18,7 +18,10 @@
     │   └── DiskFull           scratch or the target folder has no room
     ├── VerificationFailed     what was encoded is not what was promised; bounded retry
     ├── LeaseLost              another worker owns the row: stop, publish and record nothing
-    └── Interrupted            this worker is stopping: hand the row back, attempt refunded
+    ├── Interrupted            this worker is stopping: hand the row back, attempt refunded
+    └── RequestRefused         what an operator asked of the queue cannot be done
+        ├── UnknownUpload      no row has this id or file name
+        └── UploadBusy         the upload is in work, or has completed
 
 Foreign errors (botocore, SQLAlchemy, OSError) are translated into these at the edge, in
 one table per adapter. Each class has a stable ``code`` that goes into ``error_code``.
@@ -129,3 +132,21 @@ class Interrupted(AudioProcessorError):
     """This worker is stopping before the job's end; the row is handed back."""
 
     code = "interrupted"
+
+
+class RequestRefused(AudioProcessorError):
+    """What an operator asked of the queue cannot be done."""
+
+    code = "request_refused"
+
+
+class UnknownUpload(RequestRefused):
+    """No row has this id or file name."""
+
+    code = "unknown_upload"
+
+
+class UploadBusy(RequestRefused):
+    """The upload is in work, or has completed."""
+
+    code = "upload_busy"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from random import uniform
+from random import random, uniform
 
 from audio_processor.errors import (
     AudioProcessorError,
@@ -35,7 +35,7 @@ from audio_processor.outcome import (
 from audio_processor.ports import Queue
 from audio_processor.telemetry import get_logger
 
-log = get_logger("worker")
+log = get_logger(__name__)
 
 Process = Callable[[Job], Receipt]
 OnFailed = Callable[[Claim, Failed], None]
@@ -60,6 +60,11 @@ class Ended:
 
     claim: Claim
     outcome: Outcome
+
+    @property
+    def completed(self) -> bool:
+        """Whether the track is published and its row says so."""
+        return isinstance(self.outcome, Completed)
 
 
 class Worker:
@@ -110,7 +115,7 @@ class Worker:
                     self.database_reachable, failures = True, 0
                 except DatabaseUnavailable as error:
                     self.database_reachable, failures = False, failures + 1
-                    delay_s = self._options.backoff.delay_s(failures, uniform(0.0, 1.0))
+                    delay_s = self._options.backoff.delay_s(failures, random)
                     log.warning(
                         "database unavailable", error=str(error), retry_in_s=round(delay_s, 1)
                     )
@@ -207,7 +212,7 @@ class Worker:
             max_attempts=self._options.max_attempts,
             backoff=self._options.backoff,
             stopping=isinstance(result, Interrupted),
-            jitter=lambda: uniform(0.0, 1.0),
+            jitter=random,
         )
 
     def _record(self, claim: Claim, outcome: Outcome) -> Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from audio_processor.model import Candidate, CandidateResult, Loudness
 
@@ -17,6 +18,27 @@ ABSOLUTE_GATE_LUFS = -70.0
 MAX_TRIM_DB = 3.0
 """A codec does not move loudness by more; a larger correction would hide a fault."""
 _BACK_OFF_STEP_DB = 0.3
+
+
+_AFTER_THE_FIRST: tuple[tuple[float, Literal["twoloop", "fast"], bool], ...] = (
+    (-1.0, "twoloop", True),
+    (0.0, "twoloop", False),
+    (-1.0, "twoloop", False),
+    (-2.0, "twoloop", True),
+    (-2.0, "fast", True),
+    (-3.0, "twoloop", True),
+    (-3.0, "fast", False),
+)
+"""Change of ceiling in dB, coder, TNS: in the order in which they rescued most tracks."""
+
+
+def listed_candidates(first_ceiling_dbtp: float, most: int) -> tuple[Candidate, ...]:
+    """Return the ways to encode a tier, best first, ``most`` of them at most."""
+    others = (
+        Candidate(first_ceiling_dbtp + change_db, coder, tns)
+        for change_db, coder, tns in _AFTER_THE_FIRST
+    )
+    return (Candidate(first_ceiling_dbtp), *others)[:most]
 
 
 @dataclass(frozen=True, slots=True)

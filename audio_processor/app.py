@@ -1,0 +1,309 @@
+"""The composition root: the one place that joins adapters to ports, and the library's face."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from audio_processor import wiring
+from audio_processor.errors import (
+    NameRejected,
+    OutputConflict,
+    SourceMissing,
+    UnknownUpload,
+    UploadBusy,
+)
+from audio_processor.model import COMPLETED, FAILED, Claim
+from audio_processor.naming import printable, track_id_of
+from audio_processor.settings import Settings
+from audio_processor.telemetry import Metrics, MetricsProgress, NullProgress, Progresses, get_logger
+from database_manager import Lease, QueueCounts, UploadRecord
+
+if TYPE_CHECKING:
+    from audio_processor.outcome import Failed
+    from audio_processor.pipeline import Line
+    from audio_processor.ports import ObjectStore, Progress
+    from audio_processor.worker import Ended, Worker
+
+log = get_logger(__name__)
+
+RAW_PREFIX = "tracks/"
+PROCESSED_PREFIX = "mwonya_audio_tracks/"
+FAILED_PREFIX = "failedprocessing_tracks/"
+SEGMENT_DURATION_S = 10
+
+_FOLLOW_POLL_S = 1.0
+_OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """The queue at a glance."""
+
+    counts: QueueCounts
+    oldest_pending_age_s: float | None
+    leases: tuple[Lease, ...]
+
+
+class AudioProcessor:
+    """Takes uploads from the queue to published m4a and HLS ladders.
+
+    ``s3_bucket`` and ``db_config`` win over ``settings``; where they are None the settings
+    decide, and where those say nothing it is SQLite and a folder under ``./data``.
+    ``db_config`` has the keys host, user, password, database and port (sqlite: database, a
+    path). Nothing is connected to, started or read before the first call that needs it;
+    every method may be called from any thread. Close it, or use it as a context manager.
+
+    Raises ``ConfigError`` where the arguments cannot be.
+    """
+
+    def __init__(
+        self,
+        s3_bucket: str | None,
+        db_config: Mapping[str, Any] | None,
+        db_type: Literal["mysql", "postgresql", "sqlite"] = "mysql",
+        raw_prefix: str = RAW_PREFIX,
+        processed_prefix: str = PROCESSED_PREFIX,
+        failed_prefix: str = FAILED_PREFIX,
+        segment_duration: float = SEGMENT_DURATION_S,
+        *,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        # an argument that was left at its default leaves the settings' own value alone
+        given = {
+            "raw_prefix": (raw_prefix, RAW_PREFIX),
+            "processed_prefix": (processed_prefix, PROCESSED_PREFIX),
+            "failed_prefix": (failed_prefix, FAILED_PREFIX),
+        }
+        self.settings = wiring.with_arguments(
+            settings or Settings(),
+            s3_bucket,
+            prefixes={key: value for key, (value, default) in given.items() if value != default},
+            segment_duration_s=segment_duration if segment_duration != SEGMENT_DURATION_S else None,
+        )
+        self.queue = wiring.open_queue(self.settings, db_config, db_type)
+        self.metrics = Metrics()
+        self._progress: Progress = Progresses(
+            MetricsProgress(self.metrics), progress or NullProgress()
+        )
+        self._lock = threading.RLock()
+        self._line: Line | None = None
+        self._store: ObjectStore | None = None
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, *, progress: Progress | None = None
+    ) -> AudioProcessor:
+        """Return one whose store and database are the settings' own."""
+        return cls(None, None, settings=settings, progress=progress)
+
+    # ── the public contract ──────────────────────────────────────────────────────────────
+
+    def process_audio(self, track_id: str) -> bool:
+        """Follow one track, named by its file name, to its end; return whether it completed.
+
+        A pending row is claimed and processed, one that another worker holds is waited for.
+        Without a row, one is inserted if the raw object exists; if it does not, the answer is
+        False, ``SourceMissing`` is logged and there is still no row.
+        Raises ``DatabaseUnavailable``, ``StoreUnavailable``.
+        """
+        record = self.queue.find(track_id)
+        if record is not None:
+            return self._follow(record.upload_id)
+        try:
+            track_id_of(track_id)
+            key = self.settings.storage.raw_prefix + track_id
+            if self.store.size(key) is None:
+                raise SourceMissing(f"There is no row and no object {key!r} for {track_id!r}.")
+        except (SourceMissing, NameRejected) as error:
+            log.error("not processed", file_name=track_id, error_code=error.code, error=str(error))
+            return False
+        upload_id = uuid.uuid4().hex
+        self.queue.insert(upload_id, track_id)
+        return self._follow(upload_id)
+
+    def process_pending_tracks(self) -> tuple[int, int]:
+        """Process what is pending now; return how many tracks (succeeded, did not).
+
+        A track that will be tried again later counts as one that did not. Rows inserted
+        meanwhile are left for the next run. Safe beside other workers and overlapping runs.
+        Raises ``DatabaseUnavailable`` when the queue cannot be reached.
+        """
+        ended = self._drain_pending()
+        successful = sum(one.completed for one in ended)
+        return successful, len(ended) - successful
+
+    def get_pending_tracks(self) -> list[dict[str, Any]]:
+        """Return the pending tracks' rows, oldest first."""
+        return self.queue.pending()
+
+    # ── beyond it ────────────────────────────────────────────────────────────────────────
+
+    def enqueue(self, path: Path, *, replace: bool = False) -> str:
+        """Upload the file under the raw prefix, insert its row and return the upload's id.
+
+        With ``replace`` a row of that file name that has ended is made pending again.
+        Raises ``NameRejected``, ``OutputConflict`` (a row exists), ``StoreUnavailable``.
+        """
+        file_name = path.name
+        track_id_of(file_name)
+        record = self.queue.find(file_name)
+        if record is not None and not (replace and record.status in {COMPLETED, FAILED}):
+            raise OutputConflict(
+                f"{printable(file_name)} has a row already (upload {record.upload_id}, "
+                f"{record.status}); give the file another name, or use --replace once it has ended."
+            )
+        self.store.upload(path, self.settings.storage.raw_prefix + file_name, content_type=_OCTETS)
+        if record is not None:
+            self.queue.reset(record.upload_id)
+            return record.upload_id
+        upload_id = uuid.uuid4().hex
+        self.queue.insert(upload_id, file_name)
+        return upload_id
+
+    def find(self, upload: str) -> UploadRecord:
+        """Return the whole story of an upload, named by its id or its file name.
+
+        Raises ``UnknownUpload``.
+        """
+        record = self.queue.find(upload)
+        if record is None:
+            raise UnknownUpload(f"There is no upload {printable(upload)}.")
+        return record
+
+    def retry(self, upload: str) -> UploadRecord:
+        """Make a failed or stuck upload pending again, its raw object back where it was.
+
+        Raises ``UnknownUpload``, ``SourceMissing`` (neither prefix has the object),
+        ``UploadBusy`` (completed, or in work).
+        """
+        record = self.find(upload)
+        storage = self.settings.storage
+        raw_key = storage.raw_prefix + record.file_name
+        if record.status != COMPLETED and self.store.size(raw_key) is None:
+            self.store.move(storage.failed_prefix + record.file_name, raw_key)
+        if not self.queue.reset(record.upload_id):
+            raise UploadBusy(f"Upload {record.upload_id} is {record.status}; it was left alone.")
+        return record
+
+    def status(self) -> QueueStatus:
+        """Return the queue in figures and who holds what."""
+        return QueueStatus(
+            self.queue.counts(), self.queue.oldest_pending_age_s(), self.queue.leases()
+        )
+
+    def output_of(self, file_name: str) -> str:
+        """Return where a track's output is, for a person to go and look."""
+        prefix = f"{self.settings.storage.processed_prefix}{track_id_of(file_name)}/"
+        return f"{self.store.describe().rstrip('/')}/{prefix}"
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """Yield a worker with an id of its own; its leases end with it."""
+        from audio_processor.worker import Worker
+
+        line = self._open_line()
+        yield Worker(
+            self.queue,
+            lambda job: line.run(job, self._progress),
+            worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+            options=wiring.worker_options(self.settings),
+            on_failed=self._move_to_failed,
+            on_ended=self._count,
+        )
+
+    @property
+    def store(self) -> ObjectStore:
+        """The object store, opened at its first use."""
+        with self._lock:
+            if self._store is None:
+                self._store = wiring.open_store(self.settings)
+            return self._store
+
+    def close(self) -> None:
+        """Remove the scratch folder and close the connections."""
+        with self._lock:
+            if self._line is not None:
+                self._line.scratch.close()
+                self._line = None
+            self.queue.close()
+
+    def __enter__(self) -> AudioProcessor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ── within ───────────────────────────────────────────────────────────────────────────
+
+    def _drain_pending(self) -> list[Ended]:
+        counts = self.queue.counts()
+        waiting = counts.pending - counts.backing_off + counts.expired
+        if waiting == 0:
+            return []
+        with self.worker() as worker:
+            return worker.run_pending(at_most=waiting)
+
+    def _follow(self, upload_id: str) -> bool:
+        with self.worker() as worker:
+            while True:
+                record = self.queue.find(upload_id)
+                if record is None or record.status == FAILED:
+                    log.error(
+                        "failed",
+                        upload_id=upload_id,
+                        error=record.error_message if record else None,
+                    )
+                    return False
+                if record.status == COMPLETED:
+                    return True
+                if worker.run_one(upload_id) is None:
+                    threading.Event().wait(_FOLLOW_POLL_S)
+
+    def _count(self, ended: Ended, seconds: float) -> None:
+        outcome = ended.outcome
+        kind = {"RetryLater": "retry_later", "HandBack": "hand_back"}.get(
+            type(outcome).__name__, type(outcome).__name__.lower()
+        )
+        error_code = getattr(outcome, "error_code", "")
+        self.metrics.track_ended(kind, error_code)
+        log.info(
+            "track ended",
+            upload_id=ended.claim.upload_id,
+            file_name=ended.claim.file_name,
+            attempt=ended.claim.attempt,
+            outcome=kind,
+            seconds=round(seconds, 2),
+            error_code=error_code or None,
+            error=getattr(outcome, "error_message", None),
+        )
+
+    def _move_to_failed(self, claim: Claim, failed: Failed) -> None:
+        """Move the raw object aside, unless another upload still needs the same one."""
+        storage = self.settings.storage
+        if self.queue.file_needed_elsewhere(claim.upload_id, claim.file_name):
+            return
+        try:
+            track_id_of(claim.file_name)
+            self.store.move(
+                storage.raw_prefix + claim.file_name, storage.failed_prefix + claim.file_name
+            )
+        except (SourceMissing, NameRejected):
+            return
+        except Exception as error:  # the row is right already; the object stays where it is
+            log.warning("raw object not moved", upload_id=claim.upload_id, error=str(error))
+
+    def _open_line(self) -> Line:
+        with self._lock:
+            if self._line is None:
+                self._line = wiring.build_line(self.settings, self.store, self.queue)
+            return self._line

@@ -1,0 +1,234 @@
+"""What a person sees on the terminal: live progress and tables. No decisions here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from audio_processor.model import PENDING, Loudness, TrackSummary
+
+if TYPE_CHECKING:
+    from audio_processor.app import QueueStatus
+    from uploads_queue.records import UploadRecord
+
+
+class LiveProgress:
+    """The ``Progress`` port as rich bars: a line for each stage of each track, as it comes.
+
+    Where the console is no terminal only the finished stages are printed, a line each.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.fields[track]}", style="bold", table_column=None),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=32),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._current: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def stage(self, track_id: str, stage: str) -> None:
+        """Finish the track's last bar and start the next."""
+        self._finish(track_id)
+        self._current[track_id] = self._bars.add_task(stage, total=1.0, track=_short(track_id))
+
+    def advance(self, track_id: str, fraction: float) -> None:
+        """Move the current bar."""
+        if track_id in self._current:
+            self._bars.update(self._current[track_id], completed=fraction)
+
+    def finished(self, track_id: str) -> None:
+        """Finish the last bar."""
+        self._finish(track_id)
+
+    def _finish(self, track_id: str) -> None:
+        task = self._current.pop(track_id, None)
+        if task is not None:
+            self._bars.update(task, completed=1.0)
+
+
+def track_table(summary: TrackSummary) -> Table:
+    """Source and every delivered file, each as measured."""
+    table = Table(title=f"{summary.track_id}: {summary.plan_mode}, {summary.gain_db:+.2f} dB")
+    table.add_column("file")
+    for heading in ("LUFS", "true peak dBTP", "LRA LU", "duration s", "kbit/s", "encodes"):
+        table.add_column(heading, justify="right")
+    table.add_column("limited by")
+    table.add_row("source", *_levels(summary.source), f"{summary.duration_s:.3f}", "", "", "")
+    for rendition in summary.renditions:
+        table.add_row(
+            rendition.name,
+            level(rendition.integrated_lufs),
+            level(rendition.true_peak_dbtp),
+            level(rendition.range_lu, signed=False),
+            f"{rendition.duration_s:.3f}",
+            f"{rendition.average_bandwidth / 1000:.1f}",
+            str(rendition.candidates),
+            rendition.limited_by or "",
+        )
+    return table
+
+
+def loudness_table(title: str, loudness: Loudness, facts: Mapping[str, str]) -> Table:
+    """One file's measurements, standard by standard."""
+    table = Table(title=title, show_header=False)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    rows = (
+        ("integrated", loudness.integrated_lufs, "LUFS"),
+        ("momentary max", loudness.momentary_max_lufs, "LUFS"),
+        ("short-term max", loudness.short_term_max_lufs, "LUFS"),
+        ("loudness range", loudness.range_lu, "LU"),
+        ("true peak", loudness.true_peak_dbtp, "dBTP"),
+        ("sample peak", loudness.sample_peak_dbfs, "dBFS"),
+    )
+    for name, value, unit in rows:
+        table.add_row(name, f"{level(value, signed=unit != 'LU')} {unit}")
+    for name, text in facts.items():
+        table.add_row(name, text)
+    return table
+
+
+def status_tables(status: QueueStatus) -> Iterator[Table]:
+    """The queue in figures, then who holds what."""
+    counts = status.counts
+    table = Table(title="Queue", show_header=False)
+    table.add_column("state")
+    table.add_column("tracks", justify="right")
+    table.add_column("note")
+    backing_off = f"{counts.backing_off} backing off" if counts.backing_off else ""
+    stuck = [
+        f"{count} {what}"
+        for count, what in ((counts.expired, "expired"), (counts.unleased, "without a lease"))
+        if count
+    ]
+    table.add_row("pending", str(counts.pending), backing_off)
+    table.add_row("processing", str(counts.processing), ", ".join(stuck))
+    table.add_row("completed", str(counts.completed), "")
+    table.add_row("failed", str(counts.failed), "")
+    if status.oldest_pending_age_s is not None:
+        table.add_row("oldest pending", duration(status.oldest_pending_age_s), "")
+    yield table
+    if status.leases:
+        leases = Table(title="In work")
+        for heading in ("worker", "upload", "file", "attempt", "lease left"):
+            leases.add_column(heading)
+        for lease in status.leases:
+            left = "–" if lease.remaining_s is None else duration(lease.remaining_s)
+            leases.add_row(
+                lease.worker_id or "–", lease.upload_id, lease.file_name, str(lease.attempt), left
+            )
+        yield leases
+
+
+def record_tables(record: UploadRecord) -> Iterator[Table]:
+    """An upload's whole story: the row, its attempts, what was measured."""
+    row = Table(title=record.file_name, show_header=False)
+    row.add_column("field")
+    row.add_column("value")
+    state = "pending" if record.status == PENDING else str(record.status)
+    if record.wait_s > 0:
+        state += f", not before {duration(record.wait_s)} from now"
+    fields = {
+        "upload": record.upload_id,
+        "state": state,
+        "uploaded": _time(record.uploaded_at),
+        "attempts": str(record.attempts),
+        "started": _time(record.started_at),
+        "completed": _time(record.completed_at),
+        "error": f"{record.error_code}: {record.error_message}" if record.error_message else "",
+        "output": record.output_key or "",
+    }
+    for name, value in fields.items():
+        if value:
+            row.add_row(name, value)
+    yield row
+    if record.history:
+        attempts = Table(title="Attempts")
+        for heading in ("#", "worker", "started", "ended", "outcome", "error"):
+            attempts.add_column(heading)
+        for attempt in record.history:
+            attempts.add_row(
+                str(attempt.number),
+                attempt.worker_id,
+                _time(attempt.started_at),
+                _time(attempt.ended_at),
+                attempt.outcome,
+                f"{attempt.error_code}: {attempt.error_message}" if attempt.error_code else "",
+            )
+        yield attempts
+    if record.summary is not None:
+        yield track_table(record.summary)
+
+
+def settings_table(values: Mapping[str, Any], origins: Mapping[str, str]) -> Table:
+    """Every setting, its value and where it was given; defaults are dim."""
+    table = Table(title="Configuration")
+    for heading in ("key", "value", "from"):
+        table.add_column(heading, overflow="fold")
+    for key, value in _flat(values):
+        origin = origins.get(key, "")
+        table.add_row(key, str(value), origin or "default", style="" if origin else "dim")
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it: 41 s, 12 min, 3.5 h, 2.1 d."""
+    sign, size = ("-" if seconds < 0 else ""), abs(seconds)
+    for unit, length, limit in (("s", 1, 90), ("min", 60, 5400), ("h", 3600, 172800)):
+        if size < limit:
+            return f"{sign}{size / length:.{0 if unit != 'h' else 1}f} {unit}"
+    return f"{sign}{size / 86400:.1f} d"
+
+
+def level(value: float | None, *, signed: bool = True) -> str:
+    """Return a level with two decimals; −∞ for one that does not exist."""
+    if value is None:
+        return "−∞" if signed else "–"
+    return f"{value:+.2f}" if signed else f"{value:.2f}"
+
+
+def _levels(loudness: Loudness) -> tuple[str, str, str]:
+    return (
+        level(loudness.integrated_lufs),
+        level(loudness.true_peak_dbtp),
+        level(loudness.range_lu, signed=False),
+    )
+
+
+def _short(text: str, limit: int = 28) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _time(when: datetime | None) -> str:
+    return "" if when is None else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

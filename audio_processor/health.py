@@ -1,0 +1,90 @@
+"""``/live``, ``/ready`` and ``/metrics`` over HTTP, in a thread of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Protocol
+
+from audio_processor.errors import ConfigError
+from audio_processor.telemetry import Metrics
+
+STUCK_AFTER_S = 120.0
+"""A claim loop that has not come round for so long is stuck; a claim is bounded well below."""
+
+
+class Watched(Protocol):
+    """What the endpoints need to know of a worker."""
+
+    last_loop_at: float
+    """``time.monotonic()`` of the claim loop's last turn."""
+    database_reachable: bool
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is draining."""
+
+
+@contextmanager
+def serve_health(worker: Watched, metrics: Metrics, *, host: str, port: int) -> Iterator[int]:
+    """Serve while the block runs; yield the port (0 asks for none and serves nothing).
+
+    Raises ``ConfigError`` when the address cannot be bound.
+    """
+    if port == 0:
+        yield 0
+        return
+    try:
+        server = ThreadingHTTPServer((host, port), _handler(worker, metrics))
+    except OSError as error:
+        raise ConfigError(
+            f"worker.health_port: {host}:{port} cannot be served ({error.strerror}); "
+            "choose another port, or 0 for none."
+        ) from error
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(worker: Watched, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                page, content_type = metrics.exposition()
+                self._answer(HTTPStatus.OK, page, content_type)
+            elif self.path == "/live":
+                idle_s = time.monotonic() - worker.last_loop_at
+                stuck = idle_s > STUCK_AFTER_S
+                self._say(not stuck, f"claim loop last turned {idle_s:.0f} s ago")
+            elif self.path == "/ready":
+                ready = worker.database_reachable and not worker.stopping
+                state = "draining" if worker.stopping else "database unreachable"
+                self._say(ready, "ready" if ready else state)
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, b"not found\n", "text/plain")
+
+        def _say(self, fine: bool, text: str) -> None:  # noqa: FBT001  # a private one-liner
+            status = HTTPStatus.OK if fine else HTTPStatus.SERVICE_UNAVAILABLE
+            self._answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
+
+        def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
+            """Probes every few seconds are no news."""
+
+    return Handler

@@ -1,0 +1,140 @@
+"""From settings to adapters: store, queue, line and worker options. Part of the composition root.
+
+Everything heavy (boto3, numba) is imported here where it is first needed, so that commands
+that only look at the queue start at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import SecretStr
+
+from audio_processor.settings import Settings, with_overrides
+from database_manager import DatabaseManager
+
+if TYPE_CHECKING:
+    from audio_processor.pipeline import Line
+    from audio_processor.ports import ObjectStore
+    from audio_processor.worker import WorkerOptions
+
+DatabaseType = Literal["mysql", "postgresql", "sqlite"]
+
+
+def with_arguments(
+    settings: Settings,
+    s3_bucket: str | None,
+    *,
+    prefixes: Mapping[str, str],
+    segment_duration_s: float | None,
+) -> Settings:
+    """Return the settings with a constructor's arguments over them. Raises ``ConfigError``."""
+    overrides: dict[str, Any] = {f"storage.{key}": value for key, value in prefixes.items()}
+    if s3_bucket is not None:
+        overrides |= {"storage.kind": "s3", "storage.bucket": s3_bucket}
+    if segment_duration_s is not None:
+        overrides["ladder.segment_duration_s"] = segment_duration_s
+    return with_overrides(settings, overrides) if overrides else settings
+
+
+def open_queue(
+    settings: Settings, db_config: Mapping[str, Any] | None, db_type: DatabaseType
+) -> DatabaseManager:
+    """Return the queue; nothing is connected yet."""
+    worker, database = settings.worker, settings.database
+    if db_config is None:
+        db_type, db_config = database.type, _db_config(settings)
+    return DatabaseManager(
+        dict(db_config),
+        db_type,
+        lease_s=worker.lease_s,
+        max_attempts=worker.max_attempts,
+        pool_size=database.pool_size,
+    )
+
+
+def _db_config(settings: Settings) -> dict[str, Any]:
+    database = settings.database
+    if database.type == "sqlite":
+        return {"database": str(database.path)}
+    config = {
+        "host": database.host,
+        "port": database.resolved_port,
+        "user": database.user,
+        "password": _revealed(database.password) or "",
+        "database": database.name,
+    }
+    if database.tls:
+        config["ssl_mode"] = "verify-full" if database.tls_verify else "require"
+        config["ssl_ca"] = None if database.tls_ca_file is None else str(database.tls_ca_file)
+    return {key: value for key, value in config.items() if value is not None}
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """Return the object store that the settings name."""
+    from audio_processor.storage import FolderOptions, S3Options
+    from audio_processor.storage import open_store as open_adapter
+
+    storage = settings.storage
+    if storage.kind == "folder":
+        return open_adapter(FolderOptions(storage.folder.expanduser().resolve()))
+    assert storage.bucket is not None  # the settings' own rule
+    return open_adapter(
+        S3Options(
+            bucket=storage.bucket,
+            endpoint_url=storage.endpoint_url,
+            region=storage.region,
+            access_key_id=storage.access_key_id,
+            secret_access_key=_revealed(storage.secret_access_key),
+            session_token=_revealed(storage.session_token),
+            addressing_style=storage.addressing_style,
+            sse=None if storage.sse == "none" else storage.sse,
+            sse_kms_key_id=storage.sse_kms_key_id,
+            checksum_mode=storage.checksum_mode,
+            storage_class=storage.storage_class,
+            part_size_bytes=storage.part_size_mib * 1024**2,
+            max_concurrency=storage.max_concurrency,
+            connect_timeout_s=storage.connect_timeout_s,
+            read_timeout_s=storage.read_timeout_s,
+            max_attempts=storage.attempts,
+        )
+    )
+
+
+def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -> Line:
+    """Return the line with everything it needs. Raises ``ConfigError``: FFmpeg or scratch."""
+    from audio_processor.mastering.chain import Chain
+    from audio_processor.media.binary import find_ffmpeg
+    from audio_processor.pipeline import Line
+    from audio_processor.scratch import Scratch
+
+    return Line(
+        settings=settings,
+        binary=find_ffmpeg(settings.ffmpeg.path),
+        store=store,
+        scratch=Scratch(settings.scratch_folder()),
+        chain=Chain(),
+        reserve_output=queue.reserve_output,
+    )
+
+
+def worker_options(settings: Settings) -> WorkerOptions:
+    """Return how the worker polls, beats, drains and retries."""
+    from audio_processor.outcome import BackoffPolicy
+    from audio_processor.worker import WorkerOptions
+
+    worker = settings.worker
+    return WorkerOptions(
+        concurrency=worker.concurrency,
+        poll_interval_s=worker.poll_interval_s,
+        lease_s=worker.lease_s,
+        heartbeat_s=worker.heartbeat_s,
+        drain_timeout_s=worker.drain_timeout_s,
+        max_attempts=worker.max_attempts,
+        backoff=BackoffPolicy(base_s=worker.backoff_base_s, cap_s=worker.backoff_cap_s),
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -1,0 +1,272 @@
+"""The worker on a real queue (SQLite): outcomes recorded, leases beaten, drains honoured."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from audio_processor.errors import CorruptMedia, DatabaseUnavailable, LeaseLost, StoreUnavailable
+from audio_processor.job import Job
+from audio_processor.model import Claim, Loudness, Receipt, TrackSummary
+from audio_processor.outcome import Abandon, BackoffPolicy, Completed, Failed, HandBack, RetryLater
+from audio_processor.worker import Worker, WorkerOptions
+from database_manager import DatabaseManager
+
+OPTIONS = WorkerOptions(
+    concurrency=2,
+    poll_interval_s=0.02,
+    lease_s=5.0,
+    heartbeat_s=0.05,
+    drain_timeout_s=5.0,
+    max_attempts=3,
+    backoff=BackoffPolicy(base_s=0.01, cap_s=0.02),
+)
+SILENCE = Loudness(None, None, None, None, None, None)
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> DatabaseManager:
+    return DatabaseManager({"database": str(tmp_path / "queue.db")}, "sqlite", max_attempts=3)
+
+
+def _receipt(job: Job) -> Receipt:
+    summary = TrackSummary(job.claim.file_name, 1.0, SILENCE, "none", 0.0, "silence", ())
+    return Receipt(job.claim.file_name, "out/", 1, 1, summary)
+
+
+def _worker(queue: DatabaseManager, process: Callable[[Job], Receipt], **changes: float) -> Worker:
+    return Worker(queue, process, "worker-1", replace(OPTIONS, **changes))  # type: ignore[arg-type]  # keyword names are checked at run time
+
+
+def _fill(queue: DatabaseManager, count: int) -> list[str]:
+    names = [f"upload-{i}" for i in range(count)]
+    for name in names:
+        queue.insert(name, f"{name}.wav")
+    return names
+
+
+def _status(queue: DatabaseManager, upload_id: str) -> str | None:
+    record = queue.find(upload_id)
+    assert record is not None
+    return record.status
+
+
+def test_a_success_is_recorded_with_what_was_measured(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+    [ended] = _worker(queue, _receipt).run_pending(at_most=1)
+    record = queue.find("upload-0")
+    assert isinstance(ended.outcome, Completed) and ended.completed
+    assert record is not None and record.status == "completed" and record.summary is not None
+
+
+def test_a_permanent_error_fails_the_row_and_then_tells_of_it(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+    told: list[tuple[str | None, str]] = []
+
+    def corrupt(_: Job) -> Receipt:
+        raise CorruptMedia("The file ends after 3 s of 60 s.")
+
+    def on_failed(claim: Claim, failed: Failed) -> None:
+        told.append((_status(queue, claim.upload_id), failed.error_code))
+
+    worker = Worker(queue, corrupt, "worker-1", OPTIONS, on_failed=on_failed)
+    [ended] = worker.run_pending(at_most=1)
+    record = queue.find("upload-0")
+    assert isinstance(ended.outcome, Failed)
+    assert record is not None
+    assert (record.status, record.error_code) == ("failed", "corrupt_media")
+    assert record.error_message == "The file ends after 3 s of 60 s."
+    assert told == [("failed", "corrupt_media")]
+
+
+def test_a_transient_error_goes_back_with_a_pause_until_attempts_run_out(
+    queue: DatabaseManager,
+) -> None:
+    _fill(queue, 1)
+
+    def outage(_: Job) -> Receipt:
+        raise StoreUnavailable("The bucket cannot be reached.")
+
+    worker = _worker(queue, outage)
+    outcomes = []
+    while (record := queue.find("upload-0")) and record.status == "0":
+        ended = worker.run_one("upload-0")
+        outcomes.extend([type(ended.outcome)] if ended else [])
+    assert outcomes == [RetryLater, RetryLater, Failed]
+    assert record is not None and record.attempts == 3
+
+
+def test_an_unforeseen_error_never_escapes(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+
+    def bug(_: Job) -> Receipt:
+        raise ZeroDivisionError("in /secret/path")
+
+    [ended] = _worker(queue, bug).run_pending(at_most=1)
+    record = queue.find("upload-0")
+    assert isinstance(ended.outcome, RetryLater)
+    assert record is not None and "/secret/path" not in (record.error_message or "")
+
+
+def test_the_heartbeat_keeps_a_lease_that_is_shorter_than_the_job(tmp_path: Path) -> None:
+    queue = DatabaseManager({"database": str(tmp_path / "q.db")}, "sqlite", lease_s=1.0)
+    queue.insert("long", "long.wav")
+    other = DatabaseManager({"database": str(tmp_path / "q.db")}, "sqlite", lease_s=1.0)
+    stolen: list[Claim | None] = []
+
+    def slow(job: Job) -> Receipt:
+        deadline = time.monotonic() + 2.5
+        while time.monotonic() < deadline:
+            stolen.append(other.claim("thief"))
+            time.sleep(0.1)
+        return _receipt(job)
+
+    [ended] = _worker(queue, slow, lease_s=1.0).run_pending(at_most=1)
+    assert ended.completed and set(stolen) == {None}
+
+
+def test_a_lost_lease_cancels_the_job_and_writes_nothing(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+    cancelled: list[Exception] = []
+
+    class Stolen:
+        """The queue, but for its lease: another worker has it."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def renew(self, _claim: Claim) -> None:
+            raise LeaseLost("another worker has it")
+
+    def waits(job: Job) -> Receipt:
+        gone = threading.Event()
+        job.on_cancel(lambda error: (cancelled.append(error), gone.set())[0])
+        assert gone.wait(10), "the heartbeat never told the job"
+        job.check()
+        raise AssertionError("a cancelled job went on")
+
+    worker = Worker(Stolen(), waits, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
+    [ended] = worker.run_pending(at_most=1)
+    assert isinstance(ended.outcome, Abandon)
+    assert [type(error) for error in cancelled] == [LeaseLost]
+    assert _status(queue, "upload-0") == "processing"
+
+
+def test_stop_lets_running_jobs_finish_and_claims_no_more(queue: DatabaseManager) -> None:
+    _fill(queue, 5)
+    started, go_on = threading.Semaphore(0), threading.Event()
+
+    def waits(job: Job) -> Receipt:
+        started.release()
+        assert go_on.wait(10)
+        return _receipt(job)
+
+    worker = _worker(queue, waits)
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    assert started.acquire(timeout=10) and started.acquire(timeout=10)
+    worker.stop()
+    go_on.set()
+    daemon.join(10)
+    assert not daemon.is_alive()
+    counts = queue.counts()
+    assert (counts.completed, counts.pending, counts.processing) == (2, 3, 0)
+
+
+@pytest.mark.parametrize("by", ["second stop", "drain timeout"])
+def test_what_does_not_finish_in_time_is_handed_back_with_its_attempt(
+    queue: DatabaseManager, by: str
+) -> None:
+    _fill(queue, 1)
+    started = threading.Event()
+
+    def endless(job: Job) -> Receipt:
+        gone = threading.Event()
+        job.on_cancel(lambda _: gone.set())
+        started.set()
+        assert gone.wait(10)
+        job.check()
+        raise AssertionError("a cancelled job went on")
+
+    worker = _worker(queue, endless, drain_timeout_s=30.0 if by == "second stop" else 0.2)
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    assert started.wait(10)
+    worker.stop()
+    if by == "second stop":
+        worker.stop()
+    daemon.join(10)
+    assert not daemon.is_alive()
+    record = queue.find("upload-0")
+    assert record is not None and (record.status, record.attempts) == ("0", 0)
+
+
+def test_the_daemon_waits_out_a_database_that_is_away(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+    away = 3
+
+    class Flaky:
+        """The queue behind a database that does not answer at first."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def claim(self, worker_id: str, *, upload_id: str | None = None) -> Claim | None:
+            nonlocal away
+            if away:
+                away -= 1
+                raise DatabaseUnavailable("no answer")
+            return queue.claim(worker_id, upload_id=upload_id)
+
+    done = threading.Event()
+
+    def process(job: Job) -> Receipt:
+        done.set()
+        return _receipt(job)
+
+    worker = Worker(Flaky(), process, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    assert done.wait(10)
+    assert worker.database_reachable
+    worker.stop()
+    daemon.join(10)
+    record = queue.find("upload-0")
+    assert record is not None and (record.status, record.attempts) == ("completed", 1)
+
+
+def test_two_workers_share_the_pending_tracks(queue: DatabaseManager) -> None:
+    names = _fill(queue, 20)
+    seen: list[str] = []
+
+    def process(job: Job) -> Receipt:
+        seen.append(job.claim.upload_id)
+        return _receipt(job)
+
+    workers = [Worker(queue, process, f"worker-{i}", OPTIONS) for i in range(2)]
+    runs = [threading.Thread(target=w.run_pending, args=(20,)) for w in workers]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(30)
+    assert sorted(seen) == sorted(names)
+    assert queue.counts().completed == 20
+
+
+def test_hand_back_is_what_an_interrupted_job_becomes(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+    worker: Worker
+
+    def process(job: Job) -> Receipt:
+        worker.interrupt()
+        job.check()
+        raise AssertionError("an interrupted job went on")
+
+    worker = _worker(queue, process)
+    ended = worker.run_one("upload-0")
+    assert ended is not None and isinstance(ended.outcome, HandBack)
