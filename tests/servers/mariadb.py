@@ -1,0 +1,65 @@
+"""A private MariaDB: the distribution's (Debian: mariadb-server-core, mariadb-client-core)."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import mysql.connector
+
+from tests.requirements import missing
+from tests.servers.daemon import free_port, private_folder, run, running
+from tests.servers.database import PASSWORD, USER, DatabaseServer
+
+SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+
+
+@contextlib.contextmanager
+def running_mariadb() -> Iterator[DatabaseServer]:
+    """Start it on a free port in a temporary folder; stop it and remove all of it."""
+    server_program = shutil.which("mariadbd", path=SEARCH)
+    install = shutil.which("mariadb-install-db", path=SEARCH)
+    if server_program is None or install is None:
+        missing("no MariaDB: mariadbd is not installed (tools/install-servers.sh, as root)")
+    with private_folder("mariadb-", as_nobody=False) as folder:
+        data, port = folder / "data", free_port()
+        common = ["--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}"]
+        run(
+            [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+            cwd=folder,
+        )
+        welcome = folder / "welcome.sql"
+        welcome.write_text(
+            f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n"
+            "CREATE DATABASE home;\n",
+            encoding="utf-8",
+        )
+        server = DatabaseServer("mysql", "127.0.0.1", port, connect=_connect, home="home")
+        argv = [
+            *(server_program, *common, f"--port={port}", "--bind-address=127.0.0.1"),
+            *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"),
+            *("--skip-name-resolve", f"--init-file={welcome}", "--character-set-server=utf8mb4"),
+            *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"),
+        ]
+        with running(argv, nobody=False, folder=folder, answers=partial(_answers, server)):
+            yield server
+
+
+def _connect(config: dict[str, Any]) -> Any:
+    return mysql.connector.connect(
+        **config, autocommit=True, charset="utf8mb4", collation="utf8mb4_general_ci"
+    )
+
+
+def _answers(server: DatabaseServer) -> bool:
+    try:
+        _connect(server.config(server.home)).close()
+    except mysql.connector.Error:
+        return False
+    return True
