@@ -72,8 +72,8 @@ def target_duration_s(durations_s: Sequence[float]) -> int:
 def peak_bandwidth(sizes_bytes: Sequence[int], durations_s: Sequence[float]) -> int:
     """Return the peak segment bit rate in bit/s, rounded up (§4.1).
 
-    The largest rate of any run of segments that lasts 0.5 to 1.5 target durations; of the
-    whole where no run does.
+    The largest rate of any run of segments that lasts 0.5 to 1.5 target durations, but never
+    less than the average, which a short last segment can be above.
     """
     target_s = target_duration_s(durations_s)
     peak = 0.0
@@ -85,7 +85,7 @@ def peak_bandwidth(sizes_bytes: Sequence[int], durations_s: Sequence[float]) -> 
                 break
             if duration_s >= 0.5 * target_s:
                 peak = max(peak, size * 8 / duration_s)
-    return math.ceil(peak) if peak else average_bandwidth(sizes_bytes, durations_s)
+    return max(math.ceil(peak), average_bandwidth(sizes_bytes, durations_s))
 
 
 def average_bandwidth(sizes_bytes: Sequence[int], durations_s: Sequence[float]) -> int:

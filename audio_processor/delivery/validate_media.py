@@ -1,0 +1,229 @@
+"""Validation's ears: what a ladder's segments hold, and how they sound once decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from audio_processor.delivery.adts import FRAME_SAMPLES, frame_count, read_format
+from audio_processor.delivery.playlist_reader import MediaPlaylist
+from audio_processor.delivery.transport_stream import read_audio
+from audio_processor.delivery.validate_sources import LadderSource, resolve
+from audio_processor.dsp.measure import LevelMeter
+from audio_processor.errors import LimitExceeded, SourceMissing
+from audio_processor.media.ffmpeg import Supervisor
+from audio_processor.model import Block, Loudness
+
+CHANNELS = 2
+_BLOCK_FRAMES = 1 << 16
+_STALL_TIMEOUT_S = 60.0
+_DECODE_TIMEOUT_S = 1800.0
+_EXCERPT_START_S = 4.0
+_EXCERPT_S = 12.0
+_COMPARE_HZ = 48_000
+_MAX_LAG_S = 0.25
+_SILENCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFacts:
+    """One segment as fetched and demuxed."""
+
+    name: str
+    stated_s: float
+    size_bytes: int = 0
+    real_s: float | None = None
+    sample_rate_hz: int | None = None
+    object_type: int | None = None
+    pts: int | None = None
+    fault: str | None = None
+    """Why it is no good."""
+    not_judged: str | None = None
+    """Why it cannot be judged here, good or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A decoded stream."""
+
+    frames: int
+    loudness: Loudness
+    second_opinion_lufs: float | None
+    excerpt: NDArray[np.float32]
+    """Mono, from near the beginning, for the alignment."""
+    complaints: str
+    """What FFmpeg said of it."""
+
+
+def collect(
+    source: LadderSource,
+    playlist: str,
+    media: MediaPlaylist,
+    stream: Path,
+    *,
+    segment_bytes: int,
+) -> Iterator[SegmentFacts]:
+    """Fetch the segments one by one, appending their ADTS frames to ``stream``.
+
+    Raises ``StoreUnavailable``; anything wrong with a segment is told, not raised.
+    """
+    scratch = stream.with_suffix(".segment")
+    with stream.open("wb") as file:
+        for uri, stated_s in media.entries:
+            try:
+                name = resolve(playlist, uri)
+                source.fetch(name, scratch, max_bytes=segment_bytes)
+                facts, payload = _segment(name, stated_s, scratch.read_bytes())
+                file.write(payload)
+            except (ValueError, SourceMissing, LimitExceeded) as error:
+                facts = SegmentFacts(uri, stated_s, fault=str(error))
+            yield facts
+    scratch.unlink(missing_ok=True)
+
+
+def _segment(name: str, stated_s: float, data: bytes) -> tuple[SegmentFacts, bytes]:
+    """Demux one segment. Raises ``ValueError`` where it is damaged."""
+    if data[4:8] in {b"ftyp", b"styp", b"moof", b"sidx"}:
+        return _not_judged(name, stated_s, data, "a fragmented MP4 segment"), b""
+    audio = read_audio(data)
+    if audio.codec != "aac":
+        return _not_judged(name, stated_s, data, f"{audio.codec} audio"), b""
+    form = read_format(audio.payload)
+    frames = frame_count(audio.payload)
+    return (
+        SegmentFacts(
+            name=name,
+            stated_s=stated_s,
+            size_bytes=len(data),
+            real_s=frames * FRAME_SAMPLES / form.sample_rate_hz,
+            sample_rate_hz=form.sample_rate_hz,
+            object_type=form.object_type,
+            pts=audio.pts[0] if audio.pts else None,
+            fault="its continuity counters break" if audio.counter_breaks else None,
+        ),
+        audio.payload,
+    )
+
+
+def _not_judged(name: str, stated_s: float, data: bytes, what: str) -> SegmentFacts:
+    return SegmentFacts(name, stated_s, len(data), not_judged=what)
+
+
+def listen(
+    supervisor: Supervisor,
+    path: Path,
+    sample_rate_hz: int,
+    demuxer: str,
+    *,
+    second_opinion_s: float = 0.0,
+) -> Heard:
+    """Decode the file's audio to stereo and measure it in one pass.
+
+    pyloudnorm's opinion is asked of programmes up to ``second_opinion_s``: it wants them
+    whole in memory. Raises ``FFmpegFailed``, ``EncoderTimeout``.
+    """
+    meter = LevelMeter(sample_rate_hz, CHANNELS)
+    kept: list[Block] | None = []
+    excerpt = _Excerpt(sample_rate_hz)
+    frames = 0
+    arguments = [
+        *("-hide_banner", "-nostdin", "-loglevel", "error"),
+        *("-protocol_whitelist", "file", "-f", demuxer, "-i", str(path)),
+        *("-map", "0:a:0", "-vn", "-sn", "-dn", "-ac", str(CHANNELS)),
+        *("-ar", str(sample_rate_hz), "-f", "f32le", "pipe:1"),
+    ]
+    with supervisor.open(
+        arguments,
+        what="decode what is validated",
+        stdout=True,
+        stall_timeout_s=_STALL_TIMEOUT_S,
+        timeout_s=_DECODE_TIMEOUT_S,
+    ) as process:
+        for block in _blocks(process.readinto):
+            meter.push(block)
+            excerpt.push(block, frames)
+            frames += len(block)
+            if kept is not None:
+                kept.append(block)
+                if frames > second_opinion_s * sample_rate_hz:
+                    kept = None
+        complaints = process.finish().stderr
+    opinion = None if kept is None else _second_opinion(kept, sample_rate_hz)
+    return Heard(frames, meter.result(), opinion, excerpt.mono(), complaints.strip())
+
+
+def _blocks(readinto: Callable[[memoryview], int]) -> Iterator[Block]:
+    """Cut the decoder's output into blocks of whole frames."""
+    frame_bytes = 4 * CHANNELS
+    buffer = bytearray(_BLOCK_FRAMES * frame_bytes)
+    held = 0
+    while count := readinto(memoryview(buffer)[held:]):
+        held += count
+        whole = held - held % frame_bytes
+        if held == len(buffer):
+            yield np.frombuffer(bytes(buffer[:whole]), "<f4").reshape(-1, CHANNELS)
+            held = 0
+    whole = held - held % frame_bytes
+    if whole:
+        yield np.frombuffer(bytes(buffer[:whole]), "<f4").reshape(-1, CHANNELS)
+
+
+class _Excerpt:
+    """Keeps a few seconds of the programme as mono."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._start = round(_EXCERPT_START_S * sample_rate_hz)
+        self._end = round((_EXCERPT_START_S + _EXCERPT_S) * sample_rate_hz)
+        self._parts: list[NDArray[np.float32]] = []
+
+    def push(self, block: Block, at: int) -> None:
+        part = block[max(0, self._start - at) : max(0, self._end - at)]
+        if len(part):
+            self._parts.append(part.mean(axis=1))
+
+    def mono(self) -> NDArray[np.float32]:
+        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
+
+
+def _second_opinion(blocks: Sequence[Block], sample_rate_hz: int) -> float | None:
+    """Ask pyloudnorm, with the K-weighting that agrees with BS.1770's table (DeMan)."""
+    import pyloudnorm
+
+    whole = np.concatenate(blocks) if blocks else np.zeros((0, CHANNELS), np.float32)
+    if len(whole) < 0.4 * sample_rate_hz or not np.any(whole):
+        return None
+    lufs = float(pyloudnorm.Meter(sample_rate_hz, filter_class="DeMan").integrated_loudness(whole))
+    return lufs if np.isfinite(lufs) else None
+
+
+def offset_ms(
+    reference: NDArray[np.float32], reference_hz: int, other: NDArray[np.float32], other_hz: int
+) -> float | None:
+    """Return by how much ``other`` is late, by cross-correlation; None where there is no telling.
+
+    Both are brought to one rate; the peak is found between samples by a parabola.
+    """
+    a, b = (
+        soxr.resample(x, hz, _COMPARE_HZ) if len(x) else x
+        for x, hz in ((reference, reference_hz), (other, other_hz))
+    )
+    length = min(len(a), len(b))
+    if length < _COMPARE_HZ // 2 or max(np.abs(a).max(), np.abs(b).max()) < _SILENCE:
+        return None
+    size = 1 << (2 * length - 1).bit_length()
+    spectrum = np.fft.rfft(b[:length], size) * np.conj(np.fft.rfft(a[:length], size))
+    correlation = np.fft.irfft(spectrum, size)
+    lags = round(_MAX_LAG_S * _COMPARE_HZ)
+    window = np.concatenate([correlation[-lags:], correlation[: lags + 1]])
+    at = int(np.argmax(window))
+    fraction = 0.0
+    if 0 < at < len(window) - 1:
+        left, middle, right = window[at - 1 : at + 2]
+        curvature = left - 2 * middle + right
+        fraction = 0.5 * (left - right) / curvature if curvature else 0.0
+    return float((at - lags + fraction) / _COMPARE_HZ * 1000)
