@@ -83,7 +83,7 @@ def integrated_lufs(tenths: NDArray[np.float64]) -> float | None:
     BS.1770-5 Annex 1, equations 3–7. None for less than 400 ms, or where nothing is above
     the absolute gate.
     """
-    blocks = _sliding_means(tenths, TENTHS_PER_MOMENTARY)
+    blocks = momentary_mean_squares(tenths)
     audible = blocks[blocks > mean_square(ABSOLUTE_GATE_LUFS)]
     if not audible.size:
         return None
@@ -106,6 +106,11 @@ def loudness_range_lu(tenths: NDArray[np.float64]) -> float | None:
     ranked = np.sort(audible[audible >= gate])
     low, high = (ranked[math.floor((ranked.size - 1) * p + 0.5)] for p in RANGE_PERCENTILES)
     return float(10.0 * math.log10(high / low))
+
+
+def momentary_mean_squares(tenths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean square of each complete 400 ms window, one every 100 ms."""
+    return _sliding_means(tenths, TENTHS_PER_MOMENTARY)
 
 
 def short_term_mean_squares(tenths: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -109,17 +109,28 @@ class LoudnessMeter:
         self._finish()
         return self._tally.figures()
 
+    def momentary_series(self) -> NDArray[np.float64]:
+        """Close the meter and return M in LUFS every 100 ms, the first one at 0.4 s.
+
+        NaN where there is digital silence for as long.
+        """
+        self._finish()
+        return _series(gating.momentary_mean_squares(self._tally.tenths))
+
     def short_term_series(self) -> NDArray[np.float64]:
         """Close the meter and return S in LUFS every 100 ms, the first one at 3 s.
 
-        NaN where there was digital silence for 3 s.
+        NaN where there is digital silence for as long.
         """
         self._finish()
-        squares = gating.short_term_mean_squares(self._tally.tenths)
-        squares[squares <= 0.0] = np.nan
-        series: NDArray[np.float64] = gating.LUFS_OFFSET_DB + 10.0 * np.log10(squares)
-        return series
+        return _series(gating.short_term_mean_squares(self._tally.tenths))
 
     def _finish(self) -> None:
         for chunk in self._intake.rest():
             self._tally.add(self._energy.take(chunk), chunk.frames)
+
+
+def _series(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    audible = np.where(squares > 0.0, squares, np.nan)
+    series: NDArray[np.float64] = gating.LUFS_OFFSET_DB + 10.0 * np.log10(audible)
+    return series

@@ -152,8 +152,8 @@ class Measurer:
             hop_frames=self._hop_frames,
             sample_rate_hz=self._rate_hz,
             frames=frames,
-            peak=np.array(self._peaks),
-            energy=np.array(self._energies),
+            peak=np.asarray(self._peaks, dtype=np.float32),
+            energy=np.asarray(self._energies, dtype=np.float32),
         )
         return Measurement(
             frames=frames,

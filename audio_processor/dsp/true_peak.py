@@ -86,7 +86,7 @@ class TruePeakMeter:
         """Close the meter and return each hop's true peak, linear, over all channels."""
         for chunk in self._intake.rest():
             self._take(chunk)
-        return np.array(self._envelope)
+        return np.asarray(self._envelope, dtype=np.float32)
 
     def result(self) -> float | None:
         """Close the meter and return the true peak in dBTP, None for silence."""

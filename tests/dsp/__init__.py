@@ -1,0 +1,1 @@
+"""The meters and the stages of the signal path."""
