@@ -287,7 +287,7 @@ class AudioProcessor:
             error=getattr(outcome, "error_message", None),
         )
 
-    def _move_to_failed(self, claim: Claim, failed: Failed) -> None:
+    def _move_to_failed(self, claim: Claim, _failed: Failed) -> None:
         """Move the raw object aside, unless another upload still needs the same one."""
         storage = self.settings.storage
         if self.queue.file_needed_elsewhere(claim.upload_id, claim.file_name):

@@ -88,7 +88,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="TOML file; else $AUDIO_PROCESSOR_CONFIG, else ./audio-processor.toml if there is one.",
+        help="TOML file; else $AUDIO_PROCESSOR_CONFIG, else ./audio-processor.toml if it exists.",
         show_default=False,
     ),
 ]
@@ -140,7 +140,7 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def _show_version(value: bool) -> None:  # noqa: FBT001  # Typer's callback signature
+def _show_version(value: bool) -> None:  # Typer's callback signature
     if value:
         typer.echo(f"audio-processor {__version__}")
         raise typer.Exit
@@ -391,3 +391,8 @@ def _why_not(processor: AudioProcessor, file_name: str) -> str:
     if record is None:
         return f"audio-processor: {file_name}: no row, and no raw object of that name"
     return f"audio-processor: {file_name}: {record.error_message}"
+
+
+def main() -> None:
+    """Run the command line: the console script's entry point."""
+    app()

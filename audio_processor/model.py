@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the queue's commands need these types' names, not numpy's 0.1 s
+    import numpy as np
+    from numpy.typing import NDArray
 
-Block = NDArray[np.float32]
-Blocks = Iterator[Block]
+Block: TypeAlias = "NDArray[np.float32]"
+Blocks: TypeAlias = Iterator[Block]
 
 UploadStatus = Literal["0", "processing", "completed", "failed"]
 PENDING: UploadStatus = "0"
@@ -90,6 +91,7 @@ class Probe:
     tags: Mapping[str, str]
     """Lower-case names: title, artist, album, date, genre, track, …"""
     cover: CoverArt | None
+    warnings: tuple[str, ...] = ()
 
 
 # ── analyse ──────────────────────────────────────────────────────────────────────────────
