@@ -1,0 +1,82 @@
+"""A real player on a published ladder: hls.js in headless Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audio_processor.delivery.package import package
+from audio_processor.delivery.publish import CacheControl, publish
+from audio_processor.media.binary import find_ffmpeg
+from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
+from audio_processor.storage.folder import FolderStore
+from audio_processor.storage.options import FolderOptions
+from tests.delivery.material import TIERS, encode, inputs, song
+from tests.player.browser import Story, listen, serving
+
+DURATION_S = 25.3
+
+
+@pytest.fixture(scope="module")
+def published_ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A song packaged and published by this project's own code into a folder."""
+    folder = tmp_path_factory.mktemp("published")
+    supervisor = Supervisor(find_ffmpeg(), folder, ProcessLimits())
+    pcm = song(DURATION_S)
+    encodes = [encode(supervisor, pcm, tier, folder) for tier in TIERS]
+    publish(
+        package(supervisor, inputs(encodes, folder / "package")),
+        FolderStore(FolderOptions(folder / "store")),
+        output_prefix="song/",
+        cache_control=CacheControl(),
+        before_first_write=lambda: None,
+        before_last_write=lambda: None,
+    )
+    return folder / "store" / "song"
+
+
+@pytest.fixture(scope="module")
+def heard(published_ladder: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    with serving(published_ladder) as server:
+        story = listen(server, tmp_path_factory.mktemp("chromium"))
+        return {**story, "requested": list(server.requested)}
+
+
+def test_no_error_event_from_start_to_end(heard: Story) -> None:
+    assert heard["errors"] == []
+
+
+def test_all_three_levels_with_their_codec_and_bandwidths(heard: Story) -> None:
+    levels = heard["levels"]
+    assert [level["codec"] for level in levels] == ["mp4a.40.2"] * 3
+    assert [level["uri"].rpartition("/ladder/")[2] for level in levels] == [
+        f"{name}/playlist.m3u8" for name in ("low", "med", "high")
+    ]
+    assert all(0 < level["average"] <= level["bandwidth"] for level in levels)
+
+
+def test_plays_switches_to_every_level_and_reaches_the_end(heard: Story) -> None:
+    assert heard["steps"] == ["played", "level 2", "level 1", "level 0", "ended"]
+    assert set(heard["switched"]) == {0, 1, 2}
+    assert set(heard["fragments"]) == {"0", "1", "2"}
+
+
+def test_lasts_as_long_as_the_playlist_says(heard: Story, published_ladder: Path) -> None:
+    playlist = (published_ladder / "low" / "playlist.m3u8").read_text()
+    stated_s = sum(
+        float(line.removeprefix("#EXTINF:").rstrip(","))
+        for line in playlist.splitlines()
+        if line.startswith("#EXTINF:")
+    )
+    assert heard["duration"] == pytest.approx(stated_s, abs=0.03)
+    assert heard["endedAt"] == pytest.approx(stated_s, abs=0.1)
+
+
+def test_segments_of_every_tier_were_asked_for(heard: Story) -> None:
+    asked = {
+        path.split("/")[2]
+        for path in heard["requested"]
+        if path.startswith("/ladder/") and path.endswith(".ts")
+    }
+    assert asked == {"low", "med", "high"}
