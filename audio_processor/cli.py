@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from click import Context
 from typer.core import TyperGroup
 
 from audio_processor import __version__
@@ -48,7 +47,7 @@ class Exit(IntEnum):
 class _Explained(TyperGroup):
     """Turns the library's errors into a sentence on stderr and an exit code."""
 
-    def invoke(self, ctx: Context) -> Any:
+    def invoke(self, ctx: typer.Context) -> Any:
         """Run the command; what it raises from our tree is the user's to mend, not a traceback."""
         try:
             return super().invoke(ctx)
@@ -307,12 +306,8 @@ def retry(
 def migrate(config: ConfigOption = None) -> None:
     """Create or upgrade the Uploads table; safe to run again and from many places at once."""
     with _processor(config) as processor:
-        before = processor.queue.schema_state()
-        after = processor.queue.migrate()
-    if before.up_to_date:
-        typer.echo(f"schema: {after.current}, up to date")
-    else:
-        typer.echo(f"schema: {before.current or 'none'} → {after.current}")
+        before, after = processor.queue.migrate()
+    typer.echo(f"schema: {before or 'none'} → {after}" if before != after else f"schema: {after}")
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────
@@ -343,9 +338,9 @@ def validate(
 ) -> None:
     """Judge any HLS ladder and m4a, ours or another's. Exit code 1 if it breaks a rule."""
     from audio_processor.display import report_tables
-    from audio_processor.wiring import validate_ladder
+    from audio_processor.wiring import judge_ladder
 
-    report = validate_ladder(where, _settings(config))
+    report = judge_ladder(where, _settings(config))
     if as_json:
         _print_json(asdict(report))
     else:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -15,6 +16,7 @@ from audio_processor.model import PENDING, Loudness, TrackSummary
 
 if TYPE_CHECKING:
     from audio_processor.app import QueueStatus
+    from audio_processor.delivery.report import Report
     from uploads_queue.records import UploadRecord
 
 
@@ -52,7 +54,9 @@ class LiveProgress:
     def stage(self, track_id: str, stage: str) -> None:
         """Finish the track's last bar and start the next."""
         self._finish(track_id)
-        self._current[track_id] = self._bars.add_task(stage, total=1.0, track=_short(track_id))
+        self._current[track_id] = self._bars.add_task(
+            stage, total=1.0, track=escape(_short(track_id))
+        )
 
     def advance(self, track_id: str, fraction: float) -> None:
         """Move the current bar."""
@@ -71,7 +75,9 @@ class LiveProgress:
 
 def track_table(summary: TrackSummary) -> Table:
     """Source and every delivered file, each as measured."""
-    table = Table(title=f"{summary.track_id}: {summary.plan_mode}, {summary.gain_db:+.2f} dB")
+    table = Table(
+        title=f"{escape(summary.track_id)}: {summary.plan_mode}, {summary.gain_db:+.2f} dB"
+    )
     table.add_column("file")
     for heading in ("LUFS", "true peak dBTP", "LRA LU", "duration s", "kbit/s", "encodes"):
         table.add_column(heading, justify="right")
@@ -93,7 +99,7 @@ def track_table(summary: TrackSummary) -> Table:
 
 def loudness_table(title: str, loudness: Loudness, facts: Mapping[str, str]) -> Table:
     """One file's measurements, standard by standard."""
-    table = Table(title=title, show_header=False)
+    table = Table(title=escape(title), show_header=False)
     table.add_column("figure")
     table.add_column("value", justify="right")
     rows = (
@@ -138,14 +144,18 @@ def status_tables(status: QueueStatus) -> Iterator[Table]:
         for lease in status.leases:
             left = "–" if lease.remaining_s is None else duration(lease.remaining_s)
             leases.add_row(
-                lease.worker_id or "–", lease.upload_id, lease.file_name, str(lease.attempt), left
+                lease.worker_id or "–",
+                escape(lease.upload_id),
+                escape(lease.file_name),
+                str(lease.attempt),
+                left,
             )
         yield leases
 
 
 def record_tables(record: UploadRecord) -> Iterator[Table]:
     """An upload's whole story: the row, its attempts, what was measured."""
-    row = Table(title=record.file_name, show_header=False)
+    row = Table(title=escape(record.file_name), show_header=False)
     row.add_column("field")
     row.add_column("value")
     state = "pending" if record.status == PENDING else str(record.status)
@@ -163,7 +173,7 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
     }
     for name, value in fields.items():
         if value:
-            row.add_row(name, value)
+            row.add_row(name, escape(value))
     yield row
     if record.history:
         attempts = Table(title="Attempts")
@@ -176,11 +186,41 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
                 _time(attempt.started_at),
                 _time(attempt.ended_at),
                 attempt.outcome,
-                f"{attempt.error_code}: {attempt.error_message}" if attempt.error_code else "",
+                escape(f"{attempt.error_code}: {attempt.error_message}")
+                if attempt.error_code
+                else "",
             )
         yield attempts
     if record.summary is not None:
         yield track_table(record.summary)
+
+
+def report_tables(report: Report) -> Iterator[Table]:
+    """The verdict on a ladder: what was measured, then every finding."""
+    table = Table(title=escape(report.location))
+    table.add_column("rendition")
+    for heading in ("LUFS", "true peak dBTP", "LRA LU", "s", "kbit/s peak", "mean", "offset ms"):
+        table.add_column(heading, justify="right")
+    for rendition in report.renditions:
+        levels = _levels(rendition.loudness) if rendition.loudness else ("–", "–", "–")
+        table.add_row(
+            rendition.name,
+            *levels,
+            _figure(rendition.duration_s, 3),
+            _figure(rendition.bandwidth, 1, 1000),
+            _figure(rendition.average_bandwidth, 1, 1000),
+            _figure(rendition.offset_ms, 3),
+        )
+    yield table
+    verdict = Table(title="valid" if report.ok else "not valid")
+    for heading in ("", "rule", "where", "finding"):
+        verdict.add_column(heading, overflow="fold")
+    for finding in report.findings:
+        style = {"error": "red", "warning": "yellow"}.get(finding.severity, "dim")
+        verdict.add_row(
+            finding.severity, finding.rule, finding.where, escape(finding.message), style=style
+        )
+    yield verdict
 
 
 def settings_table(values: Mapping[str, Any], origins: Mapping[str, str]) -> Table:
@@ -216,6 +256,10 @@ def _levels(loudness: Loudness) -> tuple[str, str, str]:
         level(loudness.true_peak_dbtp),
         level(loudness.range_lu, signed=False),
     )
+
+
+def _figure(value: float | None, digits: int, divisor: float = 1) -> str:
+    return "–" if value is None else f"{value / divisor:.{digits}f}"
 
 
 def _short(text: str, limit: int = 28) -> str:

@@ -6,15 +6,20 @@ that only look at the queue start at once.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
+from audio_processor.errors import SourceMissing
 from audio_processor.settings import Settings, with_overrides
 from database_manager import DatabaseManager
 
 if TYPE_CHECKING:
+    from audio_processor.delivery.report import Report
+    from audio_processor.delivery.validate_sources import LadderSource
     from audio_processor.pipeline import Line
     from audio_processor.ports import ObjectStore
     from audio_processor.worker import WorkerOptions
@@ -117,6 +122,49 @@ def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -
         chain=Chain(),
         reserve_output=queue.reserve_output,
     )
+
+
+def judge_ladder(where: str, settings: Settings) -> Report:
+    """Judge a ladder in a folder, at ``s3://bucket/prefix`` or at an http(s) address.
+
+    Raises ``ConfigError``, ``SourceMissing``, ``StoreUnavailable``.
+    """
+    from audio_processor.delivery.validate import validate
+    from audio_processor.delivery.validate_rules import Expectations
+    from audio_processor.media.binary import find_ffmpeg
+    from audio_processor.media.ffmpeg import Supervisor
+    from audio_processor.pipeline import process_limits
+
+    with tempfile.TemporaryDirectory(prefix="audio-processor-") as folder:
+        supervisor = Supervisor(
+            find_ffmpeg(settings.ffmpeg.path), Path(folder), process_limits(settings.limits)
+        )
+        loudness = settings.loudness
+        expected = Expectations(
+            integrated_lufs=loudness.integrated_lufs,
+            tolerance_lu=loudness.tolerance_lu,
+            true_peak_dbtp=loudness.delivered_true_peak_dbtp,
+        )
+        return validate(
+            _ladder_source(where, settings), supervisor, Path(folder), expected=expected
+        )
+
+
+def _ladder_source(where: str, settings: Settings) -> LadderSource:
+    from audio_processor.delivery.validate_sources import FolderSource, HttpSource, StoreSource
+
+    scheme, separator, rest = where.partition("://")
+    if not separator:
+        return FolderSource(Path(where))
+    match scheme.lower():
+        case "http" | "https":
+            return HttpSource(where)
+        case "s3":
+            bucket, _, prefix = rest.partition("/")
+            there = with_overrides(settings, {"storage.kind": "s3", "storage.bucket": bucket})
+            return StoreSource(open_store(there), prefix)
+        case _:
+            raise SourceMissing(f"{where!r} is no folder, s3://… or http(s)://… address.")
 
 
 def worker_options(settings: Settings) -> WorkerOptions:

@@ -1,0 +1,240 @@
+"""One track's way, from a claimed row to a published ladder. Read this first.
+
+::
+
+    claim → fetch → probe → analyse → plan → render → verify → package → publish → (record)
+
+Each step takes what the step before returned, so nothing unverified can be published. What
+becomes of the row is decided in ``outcome.py`` and recorded by the worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from audio_processor.delivery.candidates import Tolerance, listed_candidates
+from audio_processor.delivery.ladder import LadderSpec, Programme, render_ladder
+from audio_processor.delivery.package import PackageInputs, package
+from audio_processor.delivery.publish import CacheControl, publish
+from audio_processor.delivery.verify import verify
+from audio_processor.errors import LimitExceeded
+from audio_processor.job import Job
+from audio_processor.mastering.analyse import analyse
+from audio_processor.mastering.chain import Chain
+from audio_processor.mastering.plan import PlanLimits, make_plan
+from audio_processor.media.binary import FFmpegBinary
+from audio_processor.media.decode import Decoder, decode
+from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
+from audio_processor.media.probe import probe
+from audio_processor.model import (
+    Analysis,
+    Claim,
+    Ladder,
+    Package,
+    Plan,
+    Probe,
+    Receipt,
+    Source,
+    Verified,
+)
+from audio_processor.naming import track_id_of
+from audio_processor.ports import ObjectStore, Progress
+from audio_processor.scratch import Scratch
+from audio_processor.settings import LimitSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What every track's way has in common."""
+
+    settings: Settings
+    binary: FFmpegBinary
+    store: ObjectStore
+    scratch: Scratch
+    chain: Chain
+    reserve_output: Callable[[Claim, str], None]
+
+    def run(self, job: Job, progress: Progress) -> Receipt:
+        """Take one claimed track to its receipt.
+
+        Raises from the tree in ``errors.py``; nothing is visible to a listener unless all is
+        published, and no file or process outlives the call.
+        """
+        track_id = track_id_of(job.claim.file_name)
+        self.reserve_output(job.claim, track_id)
+        with self.scratch.job_folder() as folder:
+            supervisor = Supervisor(self.binary, folder, process_limits(self.settings.limits))
+            job.on_cancel(supervisor.cancel)
+            try:
+                return _Track(self, job, progress, track_id, folder, supervisor).run()
+            finally:
+                progress.finished(track_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """One track on the line: the steps, each in terms of what the step before returned."""
+
+    line: Line
+    job: Job
+    progress: Progress
+    track_id: str
+    folder: Path
+    supervisor: Supervisor
+
+    def run(self) -> Receipt:
+        source = self.fetch()
+        probed = self.probe(source)
+        analysis = self.analyse(source, probed)
+        plan = self.plan(analysis)
+        ladder = self.render(source, probed, analysis, plan)
+        verified = self.verify(ladder, plan)
+        packaged = self.package(source, probed, analysis, plan, verified)
+        return self.publish(packaged)
+
+    def fetch(self) -> Source:
+        self._enter("fetch")
+        name, storage = self.job.claim.file_name, self.line.settings.storage
+        path = self.folder / "source"
+        size_bytes = self.line.store.download(
+            storage.raw_prefix + name, path, max_bytes=self.line.settings.limits.max_size_bytes
+        )
+        return Source(path, name, self.track_id, size_bytes, _sha256(path))
+
+    def probe(self, source: Source) -> Probe:
+        self._enter("probe")
+        probed = probe(self.supervisor, source.path, source.file_name)
+        within_limits(probed, source.file_name, self.line.settings.limits)
+        return probed
+
+    def analyse(self, source: Source, probed: Probe) -> Analysis:
+        self._enter("analyse")
+        with self._decode(source, probed) as decoder:
+            return analyse(decoder, probed.sample_rate_hz, self.line.chain)
+
+    def plan(self, analysis: Analysis) -> Plan:
+        self._enter("plan")
+        loudness = self.line.settings.loudness
+        limits = PlanLimits(
+            max_gain_db=loudness.max_gain_db,
+            max_gain_reduction_db=loudness.max_gain_reduction_db,
+        )
+        return make_plan(analysis, self.line.settings.targets(), limits)
+
+    def render(self, source: Source, probed: Probe, analysis: Analysis, plan: Plan) -> Ladder:
+        self._enter("render")
+        ladder = self.line.settings.ladder
+        spec = LadderSpec(
+            tiers=self.line.settings.tiers(),
+            candidates={
+                tier.name: listed_candidates(
+                    min(tier.first_ceiling_dbtp, plan.ceiling_dbtp), ladder.max_candidates
+                )
+                for tier in ladder.tiers
+            },
+            tolerance=self._tolerance(plan),
+            folder=self.folder,
+        )
+        programme = Programme(
+            open=partial(self._decode, source, probed),
+            sample_rate_hz=probed.sample_rate_hz,
+            frames=analysis.frames,
+        )
+        advance = partial(self.progress.advance, self.track_id)
+        return render_ladder(self.supervisor, programme, self.line.chain, plan, spec, advance)
+
+    def verify(self, ladder: Ladder, plan: Plan) -> Verified:
+        self._enter("verify")
+        return verify(ladder, self.line.settings.tiers(), self._tolerance(plan))
+
+    def package(
+        self, source: Source, probed: Probe, analysis: Analysis, plan: Plan, verified: Verified
+    ) -> Package:
+        self._enter("package")
+        return package(
+            self.supervisor,
+            PackageInputs(
+                upload_id=self.job.claim.upload_id,
+                source=source,
+                probe=probed,
+                analysis=analysis,
+                targets=self.line.settings.targets(),
+                plan=plan,
+                verified=verified,
+                segment_duration_s=self.line.settings.ladder.segment_duration_s,
+                folder=self.folder / "package",
+            ),
+        )
+
+    def publish(self, packaged: Package) -> Receipt:
+        self._enter("publish")
+        storage = self.line.settings.storage
+        return publish(
+            packaged,
+            self.line.store,
+            output_prefix=f"{storage.processed_prefix}{self.track_id}/",
+            cache_control=CacheControl(**dict(storage.cache_control)),
+            before_first_write=self.job.renew,
+            before_last_write=self.job.renew,
+            check=self.job.check,
+            advance=partial(self.progress.advance, self.track_id),
+        )
+
+    def _enter(self, stage: str) -> None:
+        self.job.check()
+        self.progress.stage(self.track_id, stage)
+
+    def _decode(self, source: Source, probed: Probe) -> AbstractContextManager[Decoder]:
+        limits = self.line.settings.limits
+        return decode(
+            self.supervisor,
+            source.path,
+            probed,
+            file_name=source.file_name,
+            max_duration_s=limits.max_duration_s,
+            stall_timeout_s=limits.stall_timeout_s,
+        )
+
+    def _tolerance(self, plan: Plan) -> Tolerance:
+        loudness = self.line.settings.loudness
+        return Tolerance(
+            loudness_lufs=plan.predicted_lufs,
+            loudness_lu=loudness.tolerance_lu,
+            true_peak_dbtp=loudness.delivered_true_peak_dbtp,
+        )
+
+
+def process_limits(limits: LimitSettings) -> ProcessLimits:
+    """Return what one FFmpeg process may use."""
+    mib = limits.address_space_mib
+    return ProcessLimits(
+        cpu_s=limits.cpu_s, address_space_bytes=None if mib is None else mib * 1024**2
+    )
+
+
+def within_limits(probed: Probe, file_name: str, limits: LimitSettings) -> None:
+    """Raise ``LimitExceeded``, naming file, figure and limit, where the probe is outside."""
+    rate_hz, duration_s = probed.sample_rate_hz, probed.declared_duration_s
+    if probed.channels > limits.max_channels:
+        raise LimitExceeded(
+            f"{file_name!r} has {probed.channels} channels; at most {limits.max_channels} may be."
+        )
+    if not limits.min_sample_rate_hz <= rate_hz <= limits.max_sample_rate_hz:
+        raise LimitExceeded(
+            f"{file_name!r} has a sample rate of {rate_hz} Hz; it must be between "
+            f"{limits.min_sample_rate_hz} and {limits.max_sample_rate_hz} Hz."
+        )
+    if duration_s is not None and duration_s > limits.max_duration_s:
+        raise LimitExceeded(
+            f"{file_name!r} lasts {duration_s:.0f} s; at most {limits.max_duration_s:.0f} s may be."
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
