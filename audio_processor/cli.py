@@ -47,7 +47,7 @@ class Exit(IntEnum):
 class _Explained(TyperGroup):
     """Turns the library's errors into a sentence on stderr and an exit code."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises from our tree is the user's to mend, not a traceback."""
         try:
             return super().invoke(ctx)

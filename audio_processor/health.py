@@ -73,7 +73,7 @@ def _handler(worker: Watched, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
             else:
                 self._answer(HTTPStatus.NOT_FOUND, b"not found\n", "text/plain")
 
-        def _say(self, fine: bool, text: str) -> None:  # noqa: FBT001  # a private one-liner
+        def _say(self, fine: bool, text: str) -> None:  # a private one-liner
             status = HTTPStatus.OK if fine else HTTPStatus.SERVICE_UNAVAILABLE
             self._answer(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
 
@@ -84,7 +84,7 @@ def _handler(worker: Watched, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
+        def log_message(self, format: str, *args: object) -> None:  # the base's name
             """Probes every few seconds are no news."""
 
     return Handler

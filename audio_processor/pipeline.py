@@ -22,7 +22,6 @@ from audio_processor.delivery.ladder import LadderSpec, Programme, render_ladder
 from audio_processor.delivery.package import PackageInputs, package
 from audio_processor.delivery.publish import CacheControl, publish
 from audio_processor.delivery.verify import verify
-from audio_processor.errors import LimitExceeded
 from audio_processor.job import Job
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
@@ -30,7 +29,7 @@ from audio_processor.mastering.plan import PlanLimits, make_plan
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import Decoder, decode
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
-from audio_processor.media.probe import probe
+from audio_processor.media.probe import MediaLimits, probe
 from audio_processor.model import (
     Analysis,
     Claim,
@@ -108,9 +107,8 @@ class _Track:
 
     def probe(self, source: Source) -> Probe:
         self._enter("probe")
-        probed = probe(self.supervisor, source.path, source.file_name)
-        within_limits(probed, source.file_name, self.line.settings.limits)
-        return probed
+        limits = media_limits(self.line.settings.limits)
+        return probe(self.supervisor, source.path, source.file_name, limits)
 
     def analyse(self, source: Source, probed: Probe) -> Analysis:
         self._enter("analyse")
@@ -217,22 +215,15 @@ def process_limits(limits: LimitSettings) -> ProcessLimits:
     )
 
 
-def within_limits(probed: Probe, file_name: str, limits: LimitSettings) -> None:
-    """Raise ``LimitExceeded``, naming file, figure and limit, where the probe is outside."""
-    rate_hz, duration_s = probed.sample_rate_hz, probed.declared_duration_s
-    if probed.channels > limits.max_channels:
-        raise LimitExceeded(
-            f"{file_name!r} has {probed.channels} channels; at most {limits.max_channels} may be."
-        )
-    if not limits.min_sample_rate_hz <= rate_hz <= limits.max_sample_rate_hz:
-        raise LimitExceeded(
-            f"{file_name!r} has a sample rate of {rate_hz} Hz; it must be between "
-            f"{limits.min_sample_rate_hz} and {limits.max_sample_rate_hz} Hz."
-        )
-    if duration_s is not None and duration_s > limits.max_duration_s:
-        raise LimitExceeded(
-            f"{file_name!r} lasts {duration_s:.0f} s; at most {limits.max_duration_s:.0f} s may be."
-        )
+def media_limits(limits: LimitSettings) -> MediaLimits:
+    """Return what a file may declare of itself."""
+    return MediaLimits(
+        max_duration_s=limits.max_duration_s,
+        max_channels=limits.max_channels,
+        min_sample_rate_hz=limits.min_sample_rate_hz,
+        max_sample_rate_hz=limits.max_sample_rate_hz,
+        max_cover_bytes=limits.max_cover_bytes,
+    )
 
 
 def _sha256(path: Path) -> str:

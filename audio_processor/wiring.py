@@ -141,13 +141,12 @@ def judge_ladder(where: str, settings: Settings) -> Report:
         )
         loudness = settings.loudness
         expected = Expectations(
-            integrated_lufs=loudness.integrated_lufs,
-            tolerance_lu=loudness.tolerance_lu,
+            loudness_lufs=loudness.integrated_lufs,
+            loudness_lu=loudness.tolerance_lu,
             true_peak_dbtp=loudness.delivered_true_peak_dbtp,
         )
-        return validate(
-            _ladder_source(where, settings), supervisor, Path(folder), expected=expected
-        )
+        source = _ladder_source(where, settings)
+        return validate(source, supervisor, Path(folder), expected=expected)
 
 
 def _ladder_source(where: str, settings: Settings) -> LadderSource:
