@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-AAC_FRAME = 1024
-"""Samples in an AAC-LC frame, and the decoder's delay."""
+from audio_processor.media.adts import FRAME_SAMPLES
+
+AAC_FRAME = FRAME_SAMPLES
+"""Samples in an AAC-LC frame; the decoder's delay is one frame."""
 
 
 def alignment_padding(sample_rates_hz: Iterable[int]) -> dict[int, int]:

@@ -29,7 +29,14 @@ from typing import ClassVar, NoReturn
 
 from audio_processor.errors import AudioProcessorError, EncoderTimeout
 from audio_processor.media.binary import FFmpegBinary
-from audio_processor.media.pipes import PipeReader, PipeWriter, Stalled, StderrTail, wait_readable
+from audio_processor.media.pipes import (
+    STDERR_BYTES,
+    PipeReader,
+    PipeWriter,
+    Stalled,
+    StderrTail,
+    wait_readable,
+)
 
 _REAP_TIMEOUT_S = 10.0
 _RUN_STDOUT_BYTES = 16 * 2**20
@@ -48,6 +55,10 @@ class FFmpegFailed(AudioProcessorError):
         self.returncode = returncode
         self.stderr = stderr
         super().__init__(f"FFmpeg failed to {what} ({_ending(returncode)}){_last_line(stderr)}")
+
+
+class OutputTooLarge(FFmpegFailed):
+    """FFmpeg wrote more to stdout than was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ class Process:
         *,
         stall_timeout_s: float,
         deadline_s: float,
+        stderr_bytes: int,
     ) -> None:
         assert child.stderr is not None
         self.what = what
@@ -110,7 +122,7 @@ class Process:
         self._pidfd = os.pidfd_open(child.pid)
         self._deadline_s = deadline_s
         self._stall_timeout_s = stall_timeout_s
-        self._stderr = StderrTail(child.stderr)
+        self._stderr = StderrTail(child.stderr, stderr_bytes)
         self._in = PipeWriter(child.stdin, self._allowed_s) if child.stdin is not None else None
         self._out = PipeReader(child.stdout, self._allowed_s) if child.stdout is not None else None
 
@@ -235,11 +247,12 @@ class Supervisor:
         timeout_s: float,
         pass_fds: Sequence[int] = (),
         stdout_bytes: int = _RUN_STDOUT_BYTES,
+        stderr_bytes: int = STDERR_BYTES,
     ) -> Finished:
         """Run FFmpeg to its end. ``what`` completes "FFmpeg failed to …".
 
-        At most ``stdout_bytes`` are taken from its stdout; one byte more is ``FFmpegFailed``.
-        Raises ``FFmpegFailed``, ``EncoderTimeout``.
+        At most ``stdout_bytes`` are taken from its stdout; one byte more is
+        ``OutputTooLarge``. Raises ``FFmpegFailed``, ``EncoderTimeout``.
         """
         with self.open(
             arguments,
@@ -248,6 +261,7 @@ class Supervisor:
             stall_timeout_s=timeout_s,
             timeout_s=timeout_s,
             pass_fds=pass_fds,
+            stderr_bytes=stderr_bytes,
         ) as process:
             output = _read_all(process, stdout_bytes)
             finished = process.finish()
@@ -264,6 +278,7 @@ class Supervisor:
         stall_timeout_s: float,
         timeout_s: float,
         pass_fds: Sequence[int] = (),
+        stderr_bytes: int = STDERR_BYTES,
     ) -> Iterator[Process]:
         """Start FFmpeg with pipes; leaving the context kills it if it still runs."""
         process = self._start(
@@ -274,6 +289,7 @@ class Supervisor:
             stall_timeout_s=stall_timeout_s,
             timeout_s=timeout_s,
             pass_fds=pass_fds,
+            stderr_bytes=stderr_bytes,
         )
         try:
             yield process
@@ -309,6 +325,7 @@ class Supervisor:
         stall_timeout_s: float,
         timeout_s: float,
         pass_fds: Sequence[int],
+        stderr_bytes: int,
     ) -> Process:
         self.check()
         try:
@@ -332,6 +349,7 @@ class Supervisor:
             what,
             stall_timeout_s=stall_timeout_s,
             deadline_s=time.monotonic() + timeout_s,
+            stderr_bytes=stderr_bytes,
         )
         with self._lock:
             self._running.add(process)
@@ -347,7 +365,7 @@ def _read_all(process: Process, limit: int) -> bytes:
     while count := process.readinto(chunk):
         size += count
         if size > limit:
-            raise FFmpegFailed(process.what, 0, f"its answer is over {limit} bytes")
+            raise OutputTooLarge(process.what, 0, f"its answer is over {limit} bytes")
         parts.append(bytes(chunk[:count]))
     return b"".join(parts)
 

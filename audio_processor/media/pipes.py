@@ -17,8 +17,8 @@ from typing import IO
 PIPE_BYTES = 2**20
 """Wanted capacity; the kernel's default of 64 KiB is a third of a second of stereo float."""
 
-_TAIL_BYTES = 64 * 2**10
-_HEAD_BYTES = 16 * 2**10
+STDERR_BYTES = 64 * 2**10
+"""How much of the beginning of stderr is kept, and how much of its end."""
 
 AllowedS = Callable[[], float]
 
@@ -85,8 +85,9 @@ class StderrTail:
     the first says what is wrong with it.
     """
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], kept_bytes: int = STDERR_BYTES) -> None:
         self._pipe = pipe
+        self._kept_bytes = kept_bytes
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
@@ -114,10 +115,10 @@ class StderrTail:
                 self._keep(chunk)
 
     def _keep(self, chunk: bytes) -> None:
-        room = _HEAD_BYTES - len(self._head)
+        room = self._kept_bytes - len(self._head)
         self._head += chunk[:room]
         self._tail += chunk[room:] if room > 0 else chunk
-        excess = len(self._tail) - _TAIL_BYTES
+        excess = len(self._tail) - self._kept_bytes
         if excess > 0:
             self._dropped += excess
             del self._tail[:excess]

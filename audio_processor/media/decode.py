@@ -1,0 +1,205 @@
+"""Decode to float32 stereo blocks through a pipe, and judge the decode at its end.
+
+FFmpeg exits 0 on half a file, so the verdict comes from what it said on stderr and from
+how many frames came out against how many the container declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from audio_processor.errors import CorruptMedia, LimitExceeded, UnsupportedMedia
+from audio_processor.media import argv
+from audio_processor.media.diagnosis import Damage, damage, explain
+from audio_processor.media.downmix import channel_names, stereo_matrix, to_stereo
+from audio_processor.media.ffmpeg import FFmpegFailed, Process, Supervisor
+from audio_processor.model import Block, Blocks, Probe
+
+BLOCK_FRAMES = 16384
+STALL_TIMEOUT_S = 60.0
+TIMEOUT_S = 4 * 3600.0
+
+_SAMPLE_BYTES = 4
+_LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "wmalossless", "mlp", "truehd")
+_MISSING_LOSSLESS_S = 0.25
+"""Two or three FLAC frames: a scratch, not a cut."""
+_MISSING_LOSSY_S = 0.5
+"""Priming, padding and rounded headers of lossy formats stay below it."""
+_MISSING_SHARE = 0.001
+
+
+class Decoder(Iterator[Block]):
+    """The decoded programme: an iterator of ``(frames, 2)`` float32 blocks, each its own array.
+
+    ``frames`` counts up; ``warnings`` are there once the iterator is exhausted. The last
+    ``next`` raises ``CorruptMedia`` where the file turns out to be damaged or cut short, and
+    every one may raise ``EncoderTimeout``, ``LimitExceeded`` or ``FFmpegFailed``.
+    """
+
+    def __init__(self, blocks: Generator[Block, None, None]) -> None:
+        self.frames = 0
+        self.warnings: tuple[str, ...] = ()
+        self._blocks = blocks
+
+    def __next__(self) -> Block:
+        block = next(self._blocks)
+        self.frames += len(block)
+        return block
+
+
+@contextmanager
+def decode(
+    supervisor: Supervisor,
+    source: Path,
+    probe: Probe,
+    *,
+    file_name: str,
+    sample_rate_hz: int | None = None,
+    max_duration_s: float | None = None,
+    accept_truncated: bool = False,
+    block_frames: int = BLOCK_FRAMES,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    timeout_s: float = TIMEOUT_S,
+) -> Iterator[Decoder]:
+    """Decode the first audio stream to stereo, at its own rate unless told otherwise.
+
+    Mono becomes dual mono, more than two channels are mixed down by ``downmix``. With
+    ``accept_truncated`` a file that is cut short is a warning, not an error. Raises
+    ``UnsupportedMedia`` for a layout without known positions, and what ``Decoder`` raises.
+    """
+    channels = channel_names(probe.channel_layout)
+    if channels is None:
+        raise UnsupportedMedia(
+            f"{file_name!r} has {probe.channels} channels without a known layout "
+            f"({probe.channel_layout}). Export it in stereo."
+        )
+    rate = sample_rate_hz or probe.sample_rate_hz
+    with supervisor.open(
+        argv.decode(source, rate, channels),
+        what=f"decode {file_name!r}",
+        stdout=True,
+        stall_timeout_s=stall_timeout_s,
+        timeout_s=timeout_s,
+    ) as process:
+        matrix = None if channels == ("FL", "FR") else stereo_matrix(channels)
+        most = None if max_duration_s is None else round(max_duration_s * rate)
+
+        def run() -> Generator[Block, None, None]:
+            try:
+                for block in _raw_blocks(process, len(channels), block_frames):
+                    if most is not None and decoder.frames + len(block) > most:
+                        raise LimitExceeded(
+                            f"{file_name!r} is longer than the {max_duration_s:g} s that a "
+                            "track may last."
+                        )
+                    yield block if matrix is None else to_stereo(block, matrix)
+                stderr = process.finish().stderr
+            except FFmpegFailed as failure:
+                raise explain(failure, file_name) from failure
+            decoder.warnings = _judge(
+                stderr, decoder.frames, rate, probe, file_name, accept_truncated
+            )
+
+        decoder = Decoder(run())
+        yield decoder
+
+
+@contextmanager
+def decode_adts(
+    supervisor: Supervisor,
+    path: Path,
+    *,
+    sample_rate_hz: int,
+    block_frames: int = BLOCK_FRAMES,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    timeout_s: float = TIMEOUT_S,
+) -> Iterator[Blocks]:
+    """Decode our own stereo encode: every sample that the decoder yields, its lead included.
+
+    Raises ``FFmpegFailed`` at the end if the decoder complained of anything at all.
+    """
+    what = f"decode {path.name} at {sample_rate_hz} Hz"
+
+    def run() -> Blocks:
+        yield from _raw_blocks(process, 2, block_frames)
+        stderr = process.finish().stderr
+        if damage(stderr).packets:
+            raise FFmpegFailed(what, 0, stderr)
+
+    with supervisor.open(
+        argv.decode_adts(path),
+        what=what,
+        stdout=True,
+        stall_timeout_s=stall_timeout_s,
+        timeout_s=timeout_s,
+    ) as process:
+        yield run()
+
+
+def _raw_blocks(process: Process, channels: int, block_frames: int) -> Generator[Block, None, None]:
+    """Yield what comes down the pipe as ``(block_frames, channels)`` arrays, the last shorter."""
+    frame_bytes = channels * _SAMPLE_BYTES
+    while True:
+        block = np.empty((block_frames, channels), np.float32)
+        view = block.data.cast("B")
+        filled = 0
+        while filled < len(view) and (count := process.readinto(view[filled:])):
+            filled += count
+        frames, rest = divmod(filled, frame_bytes)
+        if rest:
+            raise FFmpegFailed(process.what, 0, f"its output ends {rest} bytes into a frame")
+        if frames:
+            yield block[:frames]
+        if frames < block_frames:
+            return
+
+
+def _judge(
+    stderr: str,
+    frames: int,
+    rate_hz: int,
+    probe: Probe,
+    file_name: str,
+    accept_truncated: bool,
+) -> tuple[str, ...]:
+    """Return the warnings of a decode that may pass, or raise ``CorruptMedia``."""
+    if not frames:
+        raise CorruptMedia(
+            f"{file_name!r} holds no audio: not one sample could be decoded. "
+            "Export it again and upload the new file."
+        )
+    found = damage(stderr)
+    missing = _missing(found, frames / rate_hz, probe)
+    if missing and not accept_truncated:
+        raise CorruptMedia(f"{file_name!r} is cut short or damaged: {missing} Upload it whole.")
+    if found.is_serious(frames):
+        raise CorruptMedia(
+            f"{file_name!r} is damaged: {found.packets} pieces of it could not be decoded. "
+            "Export it again and upload the new file."
+        )
+    warnings = [f"The file is cut short or damaged: {missing}"] if missing else []
+    if found.packets:
+        warnings.append(f"{found.packets} damaged piece(s) of the file could not be decoded.")
+    return tuple(warnings)
+
+
+def _missing(found: Damage, decoded_s: float, probe: Probe) -> str | None:
+    """Return a sentence on what is missing from the programme's end, or None."""
+    declared_s = probe.declared_duration_s
+    if declared_s is None:
+        if not found.cut_short:
+            return None
+        return f"it ends after {decoded_s:.1f} s in the middle of its data."
+    missing_s = declared_s - decoded_s
+    lossless = probe.codec.startswith(_LOSSLESS)
+    tolerated_s = _MISSING_LOSSLESS_S if lossless else _MISSING_LOSSY_S
+    if missing_s <= tolerated_s + _MISSING_SHARE * declared_s:
+        return None
+    return (
+        f"of the {declared_s:.1f} s it declares {missing_s:.1f} s are missing, "
+        f"{decoded_s:.1f} s could be decoded."
+    )
