@@ -22,6 +22,8 @@ _ERRORS: dict[int, type[AudioProcessorError]] = {
     errno.EDQUOT: DiskFull,
     errno.ENAMETOOLONG: NameRejected,
     errno.EILSEQ: NameRejected,
+    # a key under a key, or over one: a bucket takes both, a folder cannot
+    errno.EEXIST: NameRejected,
     errno.ENOTDIR: NameRejected,
     errno.EISDIR: NameRejected,
 }

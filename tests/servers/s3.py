@@ -7,6 +7,7 @@ What it does not do: bucket policies, KMS, storage classes other than STANDARD.
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
 import sys
 import tempfile
@@ -35,23 +36,28 @@ class S3Server:
 
     def client(self) -> Any:
         """A plain boto3 client with every right, for setting up and looking behind the store."""
-        import boto3
-        from botocore.config import Config
-
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name=self.region,
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        return _client(self)
 
     def make_bucket(self, name: str | None = None) -> str:
         """Create a bucket (of a fresh name unless told) and return its name."""
         bucket = name or f"test-{uuid.uuid4().hex[:12]}"
         self.client().create_bucket(Bucket=bucket)
         return bucket
+
+
+@functools.cache
+def _client(server: S3Server) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=server.endpoint_url,
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name=server.region,
+        config=Config(s3={"addressing_style": "path"}),
+    )
 
 
 @contextlib.contextmanager
