@@ -9,7 +9,6 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +24,7 @@ from audio_processor.model import COMPLETED, FAILED, Claim
 from audio_processor.naming import printable, track_id_of
 from audio_processor.settings import Settings
 from audio_processor.telemetry import Metrics, MetricsProgress, NullProgress, Progresses, get_logger
-from database_manager import Lease, QueueCounts, UploadRecord
+from database_manager import QueueStatus, UploadRecord
 
 if TYPE_CHECKING:
     from audio_processor.outcome import Failed
@@ -42,15 +41,6 @@ SEGMENT_DURATION_S = 10
 
 _FOLLOW_POLL_S = 1.0
 _OCTETS = "application/octet-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """The queue at a glance."""
-
-    counts: QueueCounts
-    oldest_pending_age_s: float | None
-    leases: tuple[Lease, ...]
 
 
 class AudioProcessor:
@@ -116,7 +106,7 @@ class AudioProcessor:
         False, ``SourceMissing`` is logged and there is still no row.
         Raises ``DatabaseUnavailable``, ``StoreUnavailable``.
         """
-        record = self.queue.find(track_id)
+        record = self.queue.find_by_file_name(track_id)
         if record is not None:
             return self._follow(record.upload_id)
         try:
@@ -156,7 +146,7 @@ class AudioProcessor:
         """
         file_name = path.name
         track_id_of(file_name)
-        record = self.queue.find(file_name)
+        record = self.queue.find_by_file_name(file_name)
         if record is not None and not (replace and record.status in {COMPLETED, FAILED}):
             raise OutputConflict(
                 f"{printable(file_name)} has a row already (upload {record.upload_id}, "
@@ -191,15 +181,13 @@ class AudioProcessor:
         raw_key = storage.raw_prefix + record.file_name
         if record.status != COMPLETED and self.store.size(raw_key) is None:
             self.store.move(storage.failed_prefix + record.file_name, raw_key)
-        if not self.queue.reset(record.upload_id):
+        if record.status == COMPLETED or not self.queue.reset(record.upload_id):
             raise UploadBusy(f"Upload {record.upload_id} is {record.status}; it was left alone.")
         return record
 
     def status(self) -> QueueStatus:
         """Return the queue in figures and who holds what."""
-        return QueueStatus(
-            self.queue.counts(), self.queue.oldest_pending_age_s(), self.queue.leases()
-        )
+        return self.queue.status()
 
     def output_of(self, file_name: str) -> str:
         """Return where a track's output is, for a person to go and look."""
@@ -246,8 +234,7 @@ class AudioProcessor:
     # ── within ───────────────────────────────────────────────────────────────────────────
 
     def _drain_pending(self) -> list[Ended]:
-        counts = self.queue.counts()
-        waiting = counts.pending - counts.backing_off + counts.expired
+        waiting = self.queue.claimable()
         if waiting == 0:
             return []
         with self.worker() as worker:

@@ -212,7 +212,7 @@ def ingest(
         source = _checked(file) if file is not None else _demo(processor.settings)
         processor.enqueue(source, replace=True)
         completed = processor.process_audio(source.name)
-        record = processor.queue.find(source.name)
+        record = processor.queue.find_by_file_name(source.name)
         where = processor.output_of(source.name)
     if not completed or record is None or record.summary is None:
         typer.echo(
@@ -382,7 +382,7 @@ def _demo(settings: Settings) -> Path:
 
 
 def _why_not(processor: AudioProcessor, file_name: str) -> str:
-    record = processor.queue.find(file_name)
+    record = processor.queue.find_by_file_name(file_name)
     if record is None:
         return f"audio-processor: {file_name}: no row, and no raw object of that name"
     return f"audio-processor: {file_name}: {record.error_message}"

@@ -15,9 +15,8 @@ from rich.table import Table
 from audio_processor.model import PENDING, Loudness, TrackSummary
 
 if TYPE_CHECKING:
-    from audio_processor.app import QueueStatus
     from audio_processor.delivery.report import Report
-    from uploads_queue.records import UploadRecord
+    from uploads_queue.records import QueueStatus, UploadRecord
 
 
 class LiveProgress:
