@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -157,7 +158,8 @@ def cut(
     folder.mkdir(parents=True)
     pattern = segment_pattern(len(plan.segment_frames))
     supervisor.run(
-        hls_arguments(encoded.path, plan, folder, pattern),
+        # relative to where FFmpeg runs: a % in the scratch folder's name is no pattern
+        hls_arguments(encoded.path, plan, os.path.relpath(folder, supervisor.job_dir), pattern),
         what=f"cut {encoded.tier.name}",
         timeout_s=_MUX_TIMEOUT_S,
     )
@@ -170,14 +172,13 @@ def cut(
     return segments
 
 
-def hls_arguments(source: Path, plan: CutPlan, folder: Path, pattern: str) -> list[str]:
+def hls_arguments(source: Path, plan: CutPlan, folder: str, pattern: str) -> list[str]:
     """Return FFmpeg's arguments: one transport stream, cut and copied.
 
     The muxer packs as much audio into a PES packet as half its ``muxdelay`` holds; left at
     0 it writes a packet per AAC frame, and the stream grows by 40 %.
     """
     whole_s, rest_us = divmod(plan.cut_every_us, _MICRO)
-    safe_folder = str(folder).replace("%", "%%")
     return [
         *("-hide_banner", "-nostdin", "-loglevel", "error"),
         *("-f", "aac", "-i", str(source), "-map", "0:a:0", "-c", "copy"),
@@ -185,8 +186,8 @@ def hls_arguments(source: Path, plan: CutPlan, folder: Path, pattern: str) -> li
         *("-muxdelay", str(2 * _PES_DURATION_S), "-muxpreload", "0"),
         *("-f", "hls", "-hls_time", f"{whole_s}.{rest_us:06d}", "-hls_list_size", "0"),
         *("-hls_segment_options", f"pes_payload_size={_PES_BYTES}"),
-        *("-hls_segment_filename", f"{safe_folder}/{pattern}"),
-        str(folder / "muxer.m3u8"),
+        *("-hls_segment_filename", f"{folder}/{pattern}"),
+        f"{folder}/muxer.m3u8",
     ]
 
 
