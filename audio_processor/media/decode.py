@@ -14,7 +14,7 @@ import numpy as np
 
 from audio_processor.errors import CorruptMedia, LimitExceeded, UnsupportedMedia
 from audio_processor.media import argv
-from audio_processor.media.diagnosis import Damage, damage, explain
+from audio_processor.media.diagnosis import LOSSLESS, Damage, damage, explain
 from audio_processor.media.downmix import channel_names, stereo_matrix, to_stereo
 from audio_processor.media.ffmpeg import FFmpegFailed, Process, Supervisor
 from audio_processor.model import Block, Blocks, Probe
@@ -24,7 +24,6 @@ STALL_TIMEOUT_S = 60.0
 TIMEOUT_S = 4 * 3600.0
 
 _SAMPLE_BYTES = 4
-_LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "wmalossless", "mlp", "truehd")
 _MISSING_LOSSLESS_S = 0.25
 """Two or three FLAC frames: a scratch, not a cut."""
 _MISSING_LOSSY_S = 0.5
@@ -195,7 +194,7 @@ def _missing(found: Damage, decoded_s: float, probe: Probe) -> str | None:
             return None
         return f"it ends after {decoded_s:.1f} s in the middle of its data."
     missing_s = declared_s - decoded_s
-    lossless = probe.codec.startswith(_LOSSLESS)
+    lossless = probe.codec.startswith(LOSSLESS)
     tolerated_s = _MISSING_LOSSLESS_S if lossless else _MISSING_LOSSY_S
     if missing_s <= tolerated_s + _MISSING_SHARE * declared_s:
         return None

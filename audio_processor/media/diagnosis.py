@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from audio_processor.errors import (
-    AudioProcessorError,
-    CorruptMedia,
-    DiskFull,
-    UnsupportedMedia,
-)
+from audio_processor.errors import AudioProcessorError, CorruptMedia, UnsupportedMedia
 from audio_processor.media.ffmpeg import FFmpegFailed
+
+LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "wmalossless", "mlp", "truehd")
+"""How the names of FFmpeg's lossless codecs begin."""
 
 _DAMAGED_PACKET = re.compile(
     r"(?:Error submitting packet to decoder|Decoding error|Error while decoding): ", re.IGNORECASE
@@ -38,7 +36,6 @@ _TABLE: tuple[tuple[str, type[AudioProcessorError], str], ...] = (
         UnsupportedMedia,
         "its format is not accepted. Export it as WAV, FLAC, MP3 or M4A",
     ),
-    (r"No space left on device", DiskFull, "there is no room in the scratch folder"),
 )
 
 

@@ -1,15 +1,10 @@
-"""What a file says of itself, learnt from FFmpeg alone (there may be no ffprobe).
-
-FFmpeg's description mixes its own words with the file's: a tag's name may hold a newline and
-what looks like a stream. So a stream's line counts only where it carries a separator that no
-file can know, and a line that should be there once and comes twice says nothing.
-"""
+"""What a file says of itself, learnt from FFmpeg alone: there may be no ffprobe."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from audio_processor.errors import (
@@ -20,7 +15,8 @@ from audio_processor.errors import (
 )
 from audio_processor.media import argv
 from audio_processor.media.declared import declared_duration_s
-from audio_processor.media.diagnosis import explain
+from audio_processor.media.description import Description, Stream, read_description
+from audio_processor.media.diagnosis import LOSSLESS, explain
 from audio_processor.media.downmix import channel_names
 from audio_processor.media.ffmpeg import FFmpegFailed, OutputTooLarge, Supervisor
 from audio_processor.media.tags import cover_of, parse_ffmetadata
@@ -29,19 +25,8 @@ from audio_processor.model import CoverArt, Probe
 TIMEOUT_S = 60.0
 _DESCRIPTION_BYTES = 2**20
 _TAGS_BYTES = 4 * 2**20
-
-_CONTAINER = re.compile(r"^Input #0, (\S+), from ", re.MULTILINE)
-_DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+), ", re.MULTILINE)
-_STREAM_INDEX = re.compile(r" *Stream #0:(\d+)")
-_KIND = re.compile(r": (Audio|Video|Subtitle|Data|Attachment): ")
-_RATE = re.compile(r"(\d+) Hz")
-_SAMPLE_FORMAT = re.compile(r"(u8|s16|s32|s64|flt|dbl)p?(?: \((\d+) bit\))?")
-_BIT_RATE = re.compile(r"(\d+) kb/s")
 _CHANNEL_COUNT = re.compile(r"(\d+) channels")
-_ESTIMATED = re.compile(r"Estimating duration from bitrate|using bitrate for duration")
-_DEPTHS = {"u8": 8, "s16": 16, "s32": 32, "s64": 64, "flt": 32, "dbl": 64}
-_WITH_BIT_DEPTH = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "wmalossless", "truehd", "mlp")
-_DECLARING = frozenset({"mp3", "flac", "aiff", "wv", "tta", "ape", "mov", "matroska", "w64"})
+_DECLARING = frozenset({"mp3", "flac", "aiff", "wv", "tta", "ape", "mov", "matroska"})
 """Demuxers whose duration is the header's own word even where the file is shorter."""
 
 _MAGIC: tuple[tuple[int, bytes], ...] = (
@@ -63,17 +48,6 @@ class MediaLimits:
     min_sample_rate_hz: int = 8_000
     max_sample_rate_hz: int = 192_000
     max_cover_bytes: int = 10 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """One line of FFmpeg's description."""
-
-    index: int
-    kind: str
-    codec: str
-    details: str
-    """FFmpeg's own words: rate, layout, sample format, bit rate; a tag never gets in here."""
 
 
 def probe(
@@ -100,32 +74,39 @@ def probe(
         )
     except FFmpegFailed as failure:
         raise _refusal(failure, source, file_name) from failure
-    streams = parse_streams(finished.stderr, separator)
-    declared = _described(source, finished.stderr, streams, file_name)
-    _check(declared, limits, file_name)
-    cover, warnings = _cover(supervisor, source, streams, limits.max_cover_bytes)
-    return replace(declared, tags=parse_ffmetadata(finished.stdout), cover=cover, warnings=warnings)
-
-
-def parse_streams(description: str, separator: str) -> list[Stream]:
-    """Return the streams in FFmpeg's description of a file: the lines with the separator."""
-    streams = []
-    for line in description.splitlines():
-        head, found, details = line.partition(separator)
-        kinds = list(_KIND.finditer(head)) if found else []
-        if not kinds:
-            continue
-        last = kinds[-1]  # a language tag may hold a forged one, but never comes last
-        index = _STREAM_INDEX.match(head)
-        codec = head[last.end() :].split(" ", 1)[0].rstrip(",")
-        streams.append(Stream(int(index[1]) if index else -1, last[1], codec, details))
-    return streams
+    description = read_description(finished.stderr, separator)
+    container, audio = description.container, description.first_audio
+    form = None if audio is None else audio.audio_format
+    if container is None or audio is None or form is None:
+        raise CorruptMedia(
+            f"{file_name!r} contradicts itself about what it holds. "
+            "Export it again, without its tags, and upload the new file."
+        )
+    channels = _channel_count(form.layout)
+    declared_s = _declared_duration_s(source, description, container)
+    _check(file_name, channels, form.sample_rate_hz, declared_s, limits)
+    cover, warnings = _cover(supervisor, source, description.streams, limits.max_cover_bytes)
+    return Probe(
+        container=container,
+        codec=audio.codec,
+        sample_rate_hz=form.sample_rate_hz,
+        channels=channels,
+        channel_layout=form.layout,
+        bit_depth=form.sample_bits if audio.codec.startswith(LOSSLESS) else None,
+        bit_rate=form.bit_rate,
+        declared_duration_s=declared_s,
+        tags=parse_ffmetadata(finished.stdout),
+        cover=cover,
+        warnings=warnings,
+    )
 
 
 def _refusal(failure: FFmpegFailed, source: Path, file_name: str) -> AudioProcessorError:
     """Return why the file could not be opened: foreign, damaged, or over a limit."""
     if isinstance(failure, OutputTooLarge):
-        return LimitExceeded(f"{file_name!r} has tags of over {_TAGS_BYTES >> 20} MiB.")
+        return LimitExceeded(
+            f"{file_name!r} has tags of over {_TAGS_BYTES >> 20} MiB. Remove them."
+        )
     error = explain(failure, file_name)
     if isinstance(error, CorruptMedia) and not _begins_like_audio(source):
         return UnsupportedMedia(
@@ -141,112 +122,57 @@ def _begins_like_audio(source: Path) -> bool:
     return any(beginning[at:].startswith(magic) for at, magic in _MAGIC)
 
 
-def _described(source: Path, description: str, streams: list[Stream], file_name: str) -> Probe:
-    """Put together what FFmpeg's description says, without tags and cover."""
-    containers = _CONTAINER.findall(description)
-    audio = next((stream for stream in streams if stream.kind == "Audio"), None)
-    if audio is None or len(containers) != 1:
-        raise CorruptMedia(
-            f"{file_name!r} describes itself in contradictions. "
-            "Export it again without its tags and upload the new file."
-        )
-    rate, layout, sample_format, bit_rate = _format(audio.details)
-    if rate == 0:
-        raise CorruptMedia(f"{file_name!r} has audio without a sample rate. Export it again.")
+def _channel_count(layout: str) -> int:
+    """Return how many channels the layout has; 0 where FFmpeg does not say."""
     names = channel_names(layout)
     counted = _CHANNEL_COUNT.match(layout)
-    return Probe(
-        container=containers[0],
-        codec=audio.codec,
-        sample_rate_hz=rate,
-        channels=len(names) if names else int(counted[1]) if counted else 0,
-        channel_layout=layout,
-        bit_depth=_bit_depth(audio.codec, sample_format),
-        bit_rate=bit_rate,
-        declared_duration_s=_declared_duration_s(source, description, streams, containers[0]),
-        tags={},
-        cover=None,
-    )
+    return len(names) if names else int(counted[1]) if counted else 0
 
 
-def _format(details: str) -> tuple[int, str, str, int | None]:
-    """Return rate in Hz (0 if there is none), layout, sample format, bit/s."""
-    fields = details.strip().split(", ")
-    rate = _RATE.fullmatch(fields[0])
-    if rate is None:
-        return 0, "", "", None
-    bit_rate = next((m for field in fields[3:] if (m := _BIT_RATE.match(field))), None)
-    return (
-        int(rate[1]),
-        fields[1] if len(fields) > 1 else "",
-        fields[2] if len(fields) > 2 else "",
-        int(bit_rate[1]) * 1000 if bit_rate else None,
-    )
-
-
-def _bit_depth(codec: str, sample_format: str) -> int | None:
-    """Return the bits per sample of a lossless codec; a lossy one has none."""
-    found = _SAMPLE_FORMAT.match(sample_format)
-    if found is None or not codec.startswith(_WITH_BIT_DEPTH):
-        return None
-    return int(found[2]) if found[2] else _DEPTHS[found[1]]
-
-
-def _declared_duration_s(
-    source: Path, description: str, streams: list[Stream], container: str
-) -> float | None:
+def _declared_duration_s(source: Path, description: Description, container: str) -> float | None:
     """Return what the container declares of the audio's length; an estimate is no declaration.
 
-    A video may well be longer than its sound.
+    A video may well be longer than its sound, so it declares nothing of it.
     """
-    has_video = any(
-        stream.kind == "Video" and "(attached pic)" not in stream.details for stream in streams
-    )
+    if any(stream.kind == "Video" and not stream.is_cover for stream in description.streams):
+        return None
     name = container.split(",", maxsplit=1)[0]
-    if has_video:
-        return None
-    said = declared_duration_s(source, name)
-    if said is not None:
-        return said
-    durations = _DURATION.findall(description)
-    if name not in _DECLARING or len(durations) != 1 or _ESTIMATED.search(description):
-        return None
-    hours, minutes, seconds = durations[0]
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if name in _DECLARING:
+        return description.duration_s
+    return declared_duration_s(source, name)
 
 
-def _check(declared: Probe, limits: MediaLimits, file_name: str) -> None:
+def _check(
+    file_name: str, channels: int, rate_hz: int, declared_s: float | None, limits: MediaLimits
+) -> None:
     """Raise ``LimitExceeded`` where the file declares more than it may."""
-    rate, duration_s = declared.sample_rate_hz, declared.declared_duration_s
-    if declared.channels > limits.max_channels:
+    if channels > limits.max_channels:
         raise LimitExceeded(
-            f"{file_name!r} has {declared.channels} channels, at most {limits.max_channels} "
-            "are accepted. Export it in stereo."
+            f"{file_name!r} has {channels} channels, at most {limits.max_channels} are "
+            "accepted. Export it in stereo."
         )
-    if not limits.min_sample_rate_hz <= rate <= limits.max_sample_rate_hz:
+    if not limits.min_sample_rate_hz <= rate_hz <= limits.max_sample_rate_hz:
         raise LimitExceeded(
-            f"{file_name!r} has a sample rate of {rate} Hz, accepted are "
-            f"{limits.min_sample_rate_hz} to {limits.max_sample_rate_hz} Hz."
+            f"{file_name!r} has a sample rate of {rate_hz} Hz; {limits.min_sample_rate_hz} to "
+            f"{limits.max_sample_rate_hz} Hz are accepted."
         )
     most_s = limits.max_duration_s
-    if duration_s is not None and most_s is not None and duration_s > most_s:
+    if declared_s is not None and most_s is not None and declared_s > most_s:
         raise LimitExceeded(
-            f"{file_name!r} lasts {duration_s:.0f} s, at most {most_s:.0f} s are accepted."
+            f"{file_name!r} lasts {declared_s:.0f} s; at most {most_s:.0f} s are accepted."
         )
 
 
 def _cover(
-    supervisor: Supervisor, source: Path, streams: list[Stream], max_bytes: int
+    supervisor: Supervisor, source: Path, streams: tuple[Stream, ...], max_bytes: int
 ) -> tuple[CoverArt | None, tuple[str, ...]]:
     """Return the first attached JPEG or PNG. A cover is never a reason to refuse a track."""
-    attached = [
-        stream for stream in streams if "(attached pic)" in stream.details and stream.index >= 0
-    ]
-    if not attached or not max_bytes:
+    index = next((stream.index for stream in streams if stream.is_cover), None)
+    if index is None or not max_bytes:
         return None, ()
     try:
         finished = supervisor.run(
-            argv.cover(source, attached[0].index),
+            argv.cover(source, index),
             what="read the cover art",
             timeout_s=TIMEOUT_S,
             stdout_bytes=max_bytes,

@@ -1,0 +1,230 @@
+"""One FFmpeg process: its limits, its pipes, its end and the verdict on it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn
+
+from audio_processor.errors import AudioProcessorError, DiskFull, EncoderTimeout
+from audio_processor.media.pipes import PipeReader, PipeWriter, Stalled, StderrTail, wait_readable
+
+_REAP_TIMEOUT_S = 10.0
+
+
+class FFmpegFailed(AudioProcessorError):
+    """FFmpeg ended with an error; what it means is for the caller to say.
+
+    ``stderr`` is the bounded end of what it wrote, ``returncode`` negative for a signal.
+    """
+
+    code: ClassVar[str] = "ffmpeg_failed"
+
+    def __init__(self, what: str, returncode: int, stderr: str) -> None:
+        self.what = what
+        self.returncode = returncode
+        self.stderr = stderr
+        super().__init__(f"FFmpeg failed to {what} ({_ending(returncode)}){_last_line(stderr)}")
+
+
+class OutputTooLarge(FFmpegFailed):
+    """FFmpeg wrote more to stdout than was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """What one FFmpeg process may use.
+
+    There is no limit on processes: RLIMIT_NPROC counts every thread of the user, in all of
+    its containers, and FFmpeg starts threads but never a process.
+    """
+
+    cpu_s: int = 3600
+    file_size_bytes: int = 8 * 2**30
+    open_files: int = 64
+    address_space_bytes: int | None = None
+    """Off by default: thread stacks and arenas reserve far more than is ever used."""
+
+    def apply(self, pid: int) -> None:
+        """Set them on a running process; one that has already ended needs none."""
+        limits = [
+            (resource.RLIMIT_CPU, self.cpu_s),  # soft = hard: killed at once, no orderly end
+            (resource.RLIMIT_FSIZE, self.file_size_bytes),
+            (resource.RLIMIT_NOFILE, self.open_files),
+            (resource.RLIMIT_CORE, 0),
+        ]
+        if self.address_space_bytes is not None:
+            limits.append((resource.RLIMIT_AS, self.address_space_bytes))
+        with suppress(ProcessLookupError):
+            for kind, wanted in limits:
+                _, hard = resource.prlimit(pid, kind)
+                bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+                resource.prlimit(pid, kind, (bound, bound))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A process that ended well."""
+
+    stdout: bytes
+    stderr: str
+    cpu_s: float
+    """User and system time of all its threads."""
+    returncode: int = 0
+
+
+class Process:
+    """A running FFmpeg. Made by ``Supervisor.open``, killed when its context is left.
+
+    ``check`` raises where the job has been cancelled.
+    """
+
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        what: str,
+        *,
+        cpu_limit_s: int,
+        check: Callable[[], None],
+        stall_timeout_s: float,
+        deadline_s: float,
+        stderr_bytes: int,
+    ) -> None:
+        assert child.stderr is not None
+        self.what = what
+        self._check = check
+        self._cpu_limit_s = cpu_limit_s
+        self._child = child
+        self._reaping = threading.Lock()
+        self._cpu_s = 0.0
+        self._pidfd = os.pidfd_open(child.pid)
+        self._deadline_s = deadline_s
+        self._stall_timeout_s = stall_timeout_s
+        self._stderr = StderrTail(child.stderr, stderr_bytes)
+        self._in = PipeWriter(child.stdin, self._allowed_s) if child.stdin is not None else None
+        self._out = PipeReader(child.stdout, self._allowed_s) if child.stdout is not None else None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, which is its session and process group too."""
+        return self._child.pid
+
+    @property
+    def stderr_so_far(self) -> str:
+        """The bounded end of what it has written to stderr until now."""
+        return self._stderr.text()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all of it to the child's stdin.
+
+        Raises ``EncoderTimeout`` if the child stops reading, ``FFmpegFailed`` if it has ended.
+        """
+        assert self._in is not None, "opened without stdin"
+        self._check()
+        try:
+            self._in.write(data)
+        except Stalled:
+            self._time_out("stopped reading its input")
+        except BrokenPipeError:
+            self.finish()
+            raise FFmpegFailed(self.what, 0, "ended before its input did") from None
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Read what there is, at least a byte, into the buffer; 0 at the end of its output.
+
+        Raises ``EncoderTimeout`` if the child stops writing. The end of the output is no
+        verdict: ``finish`` is.
+        """
+        assert self._out is not None, "opened without stdout"
+        self._check()
+        try:
+            return self._out.readinto(buffer)
+        except Stalled:
+            self._time_out("wrote nothing")
+
+    def close_stdin(self) -> None:
+        """Tell the child that its input has ended."""
+        if self._in is not None:
+            self._in.close()
+
+    def finish(self) -> Finished:
+        """Close its stdin, wait for its end and judge it.
+
+        Raises the error given to ``Supervisor.cancel``, ``EncoderTimeout``, ``DiskFull`` or
+        ``FFmpegFailed``.
+        """
+        self.close_stdin()
+        if not wait_readable(self._pidfd, self._allowed_s()):
+            self._time_out("did not end")
+        returncode = self._reap()
+        self._check()
+        stderr = self._stderr.join(_REAP_TIMEOUT_S)
+        if returncode == 0:
+            return Finished(b"", stderr, self._cpu_s)
+        if self._cpu_s >= self._cpu_limit_s:
+            raise EncoderTimeout(
+                f"FFmpeg used up its {self._cpu_limit_s} s of CPU time trying to {self.what}"
+            )
+        if "No space left on device" in stderr:
+            raise DiskFull(f"no room left in the scratch folder trying to {self.what}")
+        if returncode == -signal.SIGXFSZ:
+            stderr += "its output is over the size limit"
+        raise FFmpegFailed(self.what, returncode, stderr)
+
+    def kill(self) -> None:
+        """Kill the whole process group, if it still runs. Safe from any thread."""
+        with self._reaping:  # a pid that is not yet reaped cannot be anybody else's
+            if self._child.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._child.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill what still runs, reap it and let go of every descriptor."""
+        self.kill()
+        if wait_readable(self._pidfd, _REAP_TIMEOUT_S):
+            self._reap()
+        for pipe in (self._in, self._out):
+            if pipe is not None:
+                pipe.close()
+        self._stderr.join(_REAP_TIMEOUT_S)
+        os.close(self._pidfd)
+
+    def _reap(self) -> int:
+        """Collect a process that has ended: once, whoever comes first."""
+        with self._reaping:
+            if self._child.returncode is None:
+                _, status, usage = os.wait4(self._child.pid, 0)
+                self._child.returncode = os.waitstatus_to_exitcode(status)
+                self._cpu_s = usage.ru_utime + usage.ru_stime
+            return self._child.returncode
+
+    def _allowed_s(self) -> float:
+        """How long the next wait may take: a stall, or what is left of the whole time."""
+        return max(0.0, min(self._stall_timeout_s, self._deadline_s - time.monotonic()))
+
+    def _time_out(self, did: str) -> NoReturn:
+        self.kill()
+        self._check()
+        late = time.monotonic() >= self._deadline_s
+        why = "took longer than it may" if late else f"{did} for {self._stall_timeout_s:g} s"
+        raise EncoderTimeout(f"FFmpeg {why} trying to {self.what}")
+
+
+def _ending(returncode: int) -> str:
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    with suppress(ValueError):
+        return f"killed by {signal.Signals(-returncode).name}"
+    return f"killed by signal {-returncode}"
+
+
+def _last_line(stderr: str) -> str:
+    lines = stderr.strip().splitlines()
+    return f": {lines[-1].strip()[:300]}" if lines else ""
