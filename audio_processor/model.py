@@ -126,6 +126,14 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Long-term average power spectrum, channels summed: bins from 0 Hz to half the rate."""
+
+    sample_rate_hz: int
+    power: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Waveform:
     """Min/max pairs for drawing, as bbc/audiowaveform's version 2 stores them."""
 
@@ -166,6 +174,8 @@ class Analysis:
     envelope: Envelope
     facts: SignalFacts
     waveform: Waveform
+    spectrum: Spectrum | None = None
+    """After the mastering chain; tells how much loudness a codec's band limit takes."""
     warnings: tuple[str, ...] = ()
 
     @property

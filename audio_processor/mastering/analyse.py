@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audio_processor.dsp.measure import LevelMeter, Measurer
+from audio_processor.dsp.spectrum import SpectrumMeter
 from audio_processor.errors import CorruptMedia
 from audio_processor.mastering.chain import Chain
 from audio_processor.model import Analysis, Block, Blocks, Loudness
@@ -20,10 +21,12 @@ def analyse(blocks: Blocks, sample_rate_hz: int, chain: Chain) -> Analysis:
     ``CorruptMedia`` when there is no audio at all, or NaN or Inf in it.
     """
     measurer = Measurer(sample_rate_hz, 2)
+    spectrum = SpectrumMeter(sample_rate_hz)
     source_meter = LevelMeter(sample_rate_hz, 2) if chain.stages else None
     tapped = _tap(blocks, source_meter) if source_meter else blocks
     for block in chain(tapped, sample_rate_hz):
         measurer.push(block)
+        spectrum.push(block)
     measured = measurer.result()
     if measured.frames == 0:
         raise CorruptMedia("The file holds no audio: not one sample could be decoded.")
@@ -37,6 +40,7 @@ def analyse(blocks: Blocks, sample_rate_hz: int, chain: Chain) -> Analysis:
         envelope=measured.envelope,
         facts=measured.facts,
         waveform=measured.waveform,
+        spectrum=spectrum.result(),
         warnings=tuple(_warnings(measured.loudness, measured.frames / sample_rate_hz)),
     )
 
