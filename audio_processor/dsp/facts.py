@@ -122,7 +122,10 @@ def _clipped_runs(
     sample_peaks: NDArray[np.float32],
     runs: NDArray[np.int64],
 ) -> int:
-    """Return how many runs reached the length that counts; only loud hops are looked into."""
+    """Return how many runs reached the length that counts; only loud hops are looked into.
+
+    A run is of one sign, and so is its length in ``runs``: a square wave is many runs.
+    """
     found = 0
     for hop in range(sample_peaks.size):
         if sample_peaks[hop] < FULL_SCALE:
@@ -133,7 +136,13 @@ def _clipped_runs(
         for channel in range(samples.shape[0]):
             run = runs[channel]
             for i in range(begin, end):
-                run = run + 1 if abs(samples[channel, i]) >= FULL_SCALE else 0
-                found += run == CLIPPED_RUN_FRAMES
+                x = samples[channel, i]
+                if x >= FULL_SCALE:
+                    run = max(run, 0) + 1
+                elif x <= -FULL_SCALE:
+                    run = min(run, 0) - 1
+                else:
+                    run = 0
+                found += abs(run) == CLIPPED_RUN_FRAMES
             runs[channel] = run
     return found

@@ -94,11 +94,18 @@ def integrated_lufs(tenths: NDArray[np.float64]) -> float | None:
 def loudness_range_lu(tenths: NDArray[np.float64]) -> float | None:
     """Return the loudness range: 10th to 95th percentile of the gated short-term loudness.
 
-    EBU Tech 3342: 3 s windows every 100 ms, gated at −70 LUFS and 20 LU below the level of
-    what that leaves; percentiles by the nearest rank, as in its reference implementation.
-    None for less than 3 s, or where nothing is above the absolute gate.
+    EBU Tech 3342, with a 3 s window every 100 ms. None for less than 3 s, or where nothing is
+    above the absolute gate.
     """
-    windows = short_term_mean_squares(tenths)
+    return range_of_windows_lu(short_term_mean_squares(tenths))
+
+
+def range_of_windows_lu(windows: NDArray[np.float64]) -> float | None:
+    """Return the loudness range of short-term mean squares, taken however often.
+
+    Gated at −70 LUFS and 20 LU below the level of what that leaves; percentiles by the
+    nearest rank, as in the reference implementation that Tech 3342 prints.
+    """
     audible = windows[windows >= mean_square(ABSOLUTE_GATE_LUFS)]
     if not audible.size:
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -73,11 +75,11 @@ def test_case_10_three_second_burst_is_measured_wherever_it_begins(rate: int, i:
 
 
 def test_case_11_successive_three_second_bursts(rate: int) -> None:
-    bursts = [
-        [(SILENCE_DBFS, i * 0.15), (-38.0 + i, 3.0), (SILENCE_DBFS, 3.0 - i * 0.15)]
+    bursts = (
+        ((SILENCE_DBFS, i * 0.15), (-38.0 + i, 3.0), (SILENCE_DBFS, 3.0 - i * 0.15))
         for i in range(20)
-    ]
-    block = stereo(tone(rate, *sum(bursts, [])))
+    )
+    block = stereo(tone(rate, *chain.from_iterable(bursts)))
     for i in range(20):
         so_far = measure(block[: (i + 1) * 6 * rate], rate)
         assert so_far.short_term_max_lufs == pytest.approx(-38.0 + i, abs=LUFS_TOLERANCE)
@@ -97,11 +99,11 @@ def test_case_13_400_ms_burst_is_measured_wherever_it_begins(rate: int, i: int) 
 
 
 def test_case_14_successive_400_ms_bursts(rate: int) -> None:
-    bursts = [
-        [(SILENCE_DBFS, i * 0.02), (-38.0 + i, 0.4), (SILENCE_DBFS, 0.4 - i * 0.02)]
+    bursts = (
+        ((SILENCE_DBFS, i * 0.02), (-38.0 + i, 0.4), (SILENCE_DBFS, 0.4 - i * 0.02))
         for i in range(20)
-    ]
-    block = stereo(tone(rate, *sum(bursts, [])))
+    )
+    block = stereo(tone(rate, *chain.from_iterable(bursts)))
     for i in range(20):
         so_far = measure(block[: (i + 1) * 8 * rate // 10], rate)
         assert so_far.momentary_max_lufs == pytest.approx(-38.0 + i, abs=LUFS_TOLERANCE)
