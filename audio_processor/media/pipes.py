@@ -1,7 +1,8 @@
-"""Our ends of a child's pipes: no read or write waits longer than it is allowed to.
+"""Our ends of a child's pipes, and the thread that watches over them.
 
-The descriptors are non-blocking on our side only, so a wait is a ``poll`` with a time limit
-and costs nothing while bytes flow.
+Reads and writes block, which costs the least: the kernel hands over pages, Python is not
+woken for every one. What blocks too long is ended from outside: the thread that drains stderr
+looks at each pipe now and then, and a killed child's pipes wake whoever waits on them.
 """
 
 from __future__ import annotations
@@ -10,44 +11,49 @@ import fcntl
 import os
 import select
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO
 
 PIPE_BYTES = 2**20
-"""Wanted capacity; the kernel's default of 64 KiB is a third of a second of stereo float."""
-
+"""Wanted capacity; the kernel's default of 64 KiB is a fifth of a second of stereo float."""
 STDERR_BYTES = 64 * 2**10
 """How much of the beginning of stderr is kept, and how much of its end."""
-
-AllowedS = Callable[[], float]
-
-
-class Stalled(Exception):
-    """No byte moved in the time allowed."""
+_LOOK_EVERY_S = 1.0
 
 
-class PipeWriter:
-    """The write end of a child's stdin."""
+class ChildPipe:
+    """One end of a pipe; ``waiting_since`` is the monotonic time of a call that has not ended."""
 
-    def __init__(self, pipe: IO[bytes], allowed_s: AllowedS) -> None:
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.waiting_since: float | None = None
         self._pipe = pipe
-        self._allowed_s = allowed_s
-        _prepare(pipe.fileno())
+        with suppress(OSError):  # beyond the user's share of pipe memory: stay with the default
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write everything. Raises ``Stalled``, ``BrokenPipeError``."""
+        """Write everything. Raises ``BrokenPipeError`` where the child has ended."""
         rest = memoryview(data)
         if rest.nbytes == 0:
             return
         rest = rest.cast("B")
         fd = self._pipe.fileno()
         while rest:
+            self.waiting_since = time.monotonic()
             try:
-                rest = rest[os.write(fd, rest) :]
-            except BlockingIOError:
-                if not _wait(fd, select.POLLOUT, self._allowed_s()):
-                    raise Stalled from None
+                written = os.write(fd, rest[:PIPE_BYTES])  # a stall is a MiB that does not move
+            finally:
+                self.waiting_since = None
+            rest = rest[written:]
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Read at least a byte, at most the buffer; 0 where the child has closed its end."""
+        self.waiting_since = time.monotonic()
+        try:
+            return os.readv(self._pipe.fileno(), [buffer])
+        finally:
+            self.waiting_since = None
 
     def close(self) -> None:
         """Close it; closing twice is fine."""
@@ -55,44 +61,37 @@ class PipeWriter:
             self._pipe.close()
 
 
-class PipeReader:
-    """The read end of a child's stdout."""
+class Watch:
+    """A thread that keeps a bounded part of a child's stderr and ends the child if it is late.
 
-    def __init__(self, pipe: IO[bytes], allowed_s: AllowedS) -> None:
-        self._pipe = pipe
-        self._allowed_s = allowed_s
-        _prepare(pipe.fileno())
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:
-        """Read at least a byte, at most the buffer; 0 at the end. Raises ``Stalled``."""
-        fd = self._pipe.fileno()
-        while True:
-            try:
-                return os.readv(fd, [buffer])
-            except BlockingIOError:
-                if not wait_readable(fd, self._allowed_s()):
-                    raise Stalled from None
-
-    def close(self) -> None:
-        """Close it; closing twice is fine."""
-        self._pipe.close()
-
-
-class StderrTail:
-    """Drains a child's stderr in a thread, so that it never blocks, and keeps a bounded part.
-
-    The first lines are kept besides the last ones: of a thousand complaints about one file,
-    the first says what is wrong with it.
+    Late is a read or write of ours that has waited for ``stall_timeout_s``, or any time after
+    ``deadline_s`` (monotonic). The first lines are kept besides the last ones: of a thousand
+    complaints about one file, the first says what is wrong with it.
     """
 
-    def __init__(self, pipe: IO[bytes], kept_bytes: int = STDERR_BYTES) -> None:
-        self._pipe = pipe
+    def __init__(
+        self,
+        stderr: IO[bytes],
+        pipes: Sequence[ChildPipe],
+        *,
+        stall_timeout_s: float,
+        deadline_s: float,
+        kill: Callable[[], None],
+        kept_bytes: int = STDERR_BYTES,
+    ) -> None:
+        self.late: str | None = None
+        """Why the child was ended, once it was."""
+        self._stderr = stderr
+        self._pipes = pipes
+        self._stall_timeout_s = stall_timeout_s
+        self._deadline_s = deadline_s
+        self._kill = kill
         self._kept_bytes = kept_bytes
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._drain, name="ffmpeg-stderr", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ffmpeg-watch", daemon=True)
         self._thread.start()
 
     def text(self) -> str:
@@ -106,18 +105,45 @@ class StderrTail:
         """Wait for the end of stderr, close it and return the text."""
         self._thread.join(timeout_s)
         if not self._thread.is_alive():
-            self._pipe.close()
+            self._stderr.close()
         return self.text()
 
-    def _drain(self) -> None:
-        while chunk := os.read(self._pipe.fileno(), 65536):
-            with self._lock:
-                self._keep(chunk)
+    def expire(self, why: str) -> None:
+        """End the child for being late, unless that was done before."""
+        self.late = self.late or why
+        self._kill()
+
+    def _run(self) -> None:
+        fd = self._stderr.fileno()
+        look_every_s = min(_LOOK_EVERY_S, self._stall_timeout_s / 4)
+        while True:
+            if wait_readable(fd, min(look_every_s, self._left_s())):
+                chunk = os.read(fd, 65536)
+                if not chunk:
+                    return
+                with self._lock:
+                    self._keep(chunk)
+            if self.late is None and (why := self._lateness()):
+                self.expire(why)
+
+    def _left_s(self) -> float:
+        left_s = self._deadline_s - time.monotonic()
+        return left_s if left_s > 0 else _LOOK_EVERY_S
+
+    def _lateness(self) -> str | None:
+        now = time.monotonic()
+        if now >= self._deadline_s:
+            return "took longer than it may"
+        for pipe in self._pipes:
+            since = pipe.waiting_since
+            if since is not None and now - since >= self._stall_timeout_s:
+                return f"stood still for {self._stall_timeout_s:g} s"
+        return None
 
     def _keep(self, chunk: bytes) -> None:
         room = self._kept_bytes - len(self._head)
-        self._head += chunk[:room]
-        self._tail += chunk[room:] if room > 0 else chunk
+        self._head += chunk[: max(0, room)]
+        self._tail += chunk[max(0, room) :]
         excess = len(self._tail) - self._kept_bytes
         if excess > 0:
             self._dropped += excess
@@ -126,16 +152,6 @@ class StderrTail:
 
 def wait_readable(fd: int, timeout_s: float) -> bool:
     """Wait until the descriptor can be read (a pidfd: until the process has ended)."""
-    return _wait(fd, select.POLLIN, timeout_s)
-
-
-def _wait(fd: int, event: int, timeout_s: float) -> bool:
     poll = select.poll()
-    poll.register(fd, event)
-    return bool(poll.poll(timeout_s * 1000))
-
-
-def _prepare(fd: int) -> None:
-    os.set_blocking(fd, False)
-    with suppress(OSError):  # beyond the user's share of pipe memory: stay with the default
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0.0, timeout_s) * 1000))

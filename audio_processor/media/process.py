@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from audio_processor.errors import AudioProcessorError, DiskFull, EncoderTimeout
-from audio_processor.media.pipes import PipeReader, PipeWriter, Stalled, StderrTail, wait_readable
+from audio_processor.media.pipes import ChildPipe, Watch, wait_readable
 
 _REAP_TIMEOUT_S = 10.0
 
@@ -99,17 +99,24 @@ class Process:
     ) -> None:
         assert child.stderr is not None
         self.what = what
+        self._child = child
         self._check = check
         self._cpu_limit_s = cpu_limit_s
-        self._child = child
+        self._stall_timeout_s = stall_timeout_s
+        self._deadline_s = deadline_s
         self._reaping = threading.Lock()
         self._cpu_s = 0.0
         self._pidfd = os.pidfd_open(child.pid)
-        self._deadline_s = deadline_s
-        self._stall_timeout_s = stall_timeout_s
-        self._stderr = StderrTail(child.stderr, stderr_bytes)
-        self._in = PipeWriter(child.stdin, self._allowed_s) if child.stdin is not None else None
-        self._out = PipeReader(child.stdout, self._allowed_s) if child.stdout is not None else None
+        self._in = ChildPipe(child.stdin) if child.stdin is not None else None
+        self._out = ChildPipe(child.stdout) if child.stdout is not None else None
+        self._watch = Watch(
+            child.stderr,
+            [pipe for pipe in (self._in, self._out) if pipe is not None],
+            stall_timeout_s=stall_timeout_s,
+            deadline_s=deadline_s,
+            kill=self.kill,
+            kept_bytes=stderr_bytes,
+        )
 
     @property
     def pid(self) -> int:
@@ -119,7 +126,7 @@ class Process:
     @property
     def stderr_so_far(self) -> str:
         """The bounded end of what it has written to stderr until now."""
-        return self._stderr.text()
+        return self._watch.text()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of it to the child's stdin.
@@ -130,8 +137,6 @@ class Process:
         self._check()
         try:
             self._in.write(data)
-        except Stalled:
-            self._time_out("stopped reading its input")
         except BrokenPipeError:
             self.finish()
             raise FFmpegFailed(self.what, 0, "ended before its input did") from None
@@ -144,10 +149,10 @@ class Process:
         """
         assert self._out is not None, "opened without stdout"
         self._check()
-        try:
-            return self._out.readinto(buffer)
-        except Stalled:
-            self._time_out("wrote nothing")
+        count = self._out.readinto(buffer)
+        if not count:
+            self._blame()
+        return count
 
     def close_stdin(self) -> None:
         """Tell the child that its input has ended."""
@@ -161,11 +166,13 @@ class Process:
         ``FFmpegFailed``.
         """
         self.close_stdin()
-        if not wait_readable(self._pidfd, self._allowed_s()):
-            self._time_out("did not end")
+        allowed_s = min(self._stall_timeout_s, self._deadline_s - time.monotonic())
+        if not wait_readable(self._pidfd, allowed_s):
+            self._watch.expire("did not end")
+            wait_readable(self._pidfd, _REAP_TIMEOUT_S)
         returncode = self._reap()
-        self._check()
-        stderr = self._stderr.join(_REAP_TIMEOUT_S)
+        self._blame()
+        stderr = self._watch.join(_REAP_TIMEOUT_S)
         if returncode == 0:
             return Finished(b"", stderr, self._cpu_s)
         if self._cpu_s >= self._cpu_limit_s:
@@ -193,7 +200,7 @@ class Process:
         for pipe in (self._in, self._out):
             if pipe is not None:
                 pipe.close()
-        self._stderr.join(_REAP_TIMEOUT_S)
+        self._watch.join(_REAP_TIMEOUT_S)
         os.close(self._pidfd)
 
     def _reap(self) -> int:
@@ -205,16 +212,11 @@ class Process:
                 self._cpu_s = usage.ru_utime + usage.ru_stime
             return self._child.returncode
 
-    def _allowed_s(self) -> float:
-        """How long the next wait may take: a stall, or what is left of the whole time."""
-        return max(0.0, min(self._stall_timeout_s, self._deadline_s - time.monotonic()))
-
-    def _time_out(self, did: str) -> NoReturn:
-        self.kill()
+    def _blame(self) -> None:
+        """Raise what ended the child, if that was us."""
         self._check()
-        late = time.monotonic() >= self._deadline_s
-        why = "took longer than it may" if late else f"{did} for {self._stall_timeout_s:g} s"
-        raise EncoderTimeout(f"FFmpeg {why} trying to {self.what}")
+        if self._watch.late is not None:
+            raise EncoderTimeout(f"FFmpeg {self._watch.late} trying to {self.what}")
 
 
 def _ending(returncode: int) -> str:
