@@ -3,11 +3,11 @@
 Rules, by id: ``master.parses`` · ``master.codecs`` · ``master.bandwidth`` ·
 ``master.average_bandwidth`` · ``master.independent_segments`` · ``media.parses`` ·
 ``media.vod`` · ``media.target_duration`` · ``media.extinf`` · ``segment.exists`` ·
-``segment.kind`` · ``segment.continuity`` · ``segment.decodes`` · ``segment.runt`` ·
-``ladder.cuts`` · ``ladder.alignment`` · ``loudness.integrated`` · ``loudness.true_peak`` ·
-``loudness.second_opinion`` · ``m4a.exists`` · ``m4a.decodes`` · ``m4a.faststart`` ·
-``m4a.gapless`` · ``m4a.length`` · ``m4a.tags`` · ``metadata.exists`` · ``metadata.schema`` ·
-``metadata.agrees``.
+``segment.kind`` · ``segment.order`` · ``segment.continuity`` · ``segment.decodes`` ·
+``segment.runt`` · ``ladder.cuts`` · ``ladder.alignment`` · ``loudness.integrated`` ·
+``loudness.true_peak`` · ``loudness.second_opinion`` · ``m4a.exists`` · ``m4a.decodes`` ·
+``m4a.faststart`` · ``m4a.gapless`` · ``m4a.length`` · ``m4a.tags`` · ``metadata.exists`` ·
+``metadata.schema`` · ``metadata.agrees``.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ from audio_processor.delivery.validate_rules import (
 from audio_processor.delivery.validate_sources import LadderSource, resolve
 from audio_processor.errors import LimitExceeded, SourceMissing
 from audio_processor.media.ffmpeg import FFmpegFailed, Supervisor
+
+__all__ = ["Expectations", "Report", "ValidationLimits", "load_schema", "validate"]
 
 _SCHEMA_NAME = "metadata.schema.json"
 _HE_AAC = ("mp4a.40.5", "mp4a.40.29")

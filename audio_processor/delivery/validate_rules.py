@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from audio_processor.delivery.adts import FRAME_SAMPLES
 from audio_processor.delivery.playlist import target_duration_s
@@ -24,6 +24,8 @@ SECOND_OPINION_LU = 0.1
 RUNT = 0.1
 """A last segment shorter than this part of the target duration is a runt."""
 _SAME_TIME_S = 0.001
+_WRAP = 1 << 33
+"""Time stamps have 33 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def _segment_rules(rung: Rung) -> Iterator[Finding]:
                 at,
                 f"EXTINF says {segment.stated_s:.3f} s, it holds {segment.real_s:.3f} s.",
             )
+    yield from _order(rung)
     if not rung.segments:
         return
     last = rung.segments[-1]
@@ -124,6 +127,21 @@ def _segment_rules(rung: Rung) -> Iterator[Finding]:
         yield Finding(
             "segment.runt", "warning", where, f"The last segment lasts {last.real_s * 1000:.0f} ms."
         )
+
+
+def _order(rung: Rung) -> Iterator[Finding]:
+    """Whether each segment's time stamps begin where the one before ends."""
+    for before, after in pairwise(rung.segments):
+        if before.pts is None or before.real_s is None or after.pts is None:
+            continue
+        gap = (after.pts - before.pts - before.real_s * CLOCK_HZ + _WRAP / 2) % _WRAP - _WRAP / 2
+        if abs(gap) > rung.frame_s * CLOCK_HZ / 2:
+            yield Finding(
+                "segment.order",
+                "error",
+                f"{rung.name}/{after.name.rpartition('/')[2]}",
+                f"Begins {gap * 1000 / CLOCK_HZ:+.0f} ms from the end of the one before.",
+            )
 
 
 def stated_rules(rung: Rung) -> Iterator[Finding]:

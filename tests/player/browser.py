@@ -60,7 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self._path()
         self.server.requested.append(self.path)
-        if path is None or not path.is_file():
+        if path is None:
+            return self._answer(403, b"", "text/plain")
+        if not path.is_file():
             return self._answer(404, b"", "text/plain")
         return self._answer(200, path.read_bytes(), TYPES[path.suffix])
 
