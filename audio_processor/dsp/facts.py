@@ -37,9 +37,9 @@ class FactsTally:
     def take(self, chunk: Chunk, sample_peaks: NDArray[np.float32]) -> None:
         """Take a chunk and the largest sample of each of its hops."""
         self._frames = chunk.first_frame + chunk.frames
-        _add_moments(chunk.samples, chunk.frames, self._sums, self._products)
+        _add_moments(chunk.samples, BACK_FRAMES, chunk.frames, self._sums, self._products)
         self._clipped_runs += _clipped_runs(
-            chunk.samples, chunk.frames, self._hop_frames, sample_peaks, self._runs
+            chunk.samples, BACK_FRAMES, chunk.frames, self._hop_frames, sample_peaks, self._runs
         )
         audible = np.flatnonzero(sample_peaks >= _SILENCE)
         if not audible.size:
@@ -85,21 +85,22 @@ class FactsTally:
 @kernel(reassociate=True)
 def _add_moments(
     samples: NDArray[np.float32],
+    first: int,
     frames: int,
     sums: NDArray[np.float64],
     products: NDArray[np.float64],
 ) -> None:
     """Add each channel's sum, and of a stereo pair the squares and the product."""
     for channel in range(samples.shape[0]):
-        plane = samples[channel, BACK_FRAMES : BACK_FRAMES + frames]
+        plane = samples[channel, first : first + frames]
         total = 0.0
         for i in range(plane.size):
             total += np.float64(plane[i])
         sums[channel] += total
     if samples.shape[0] != 2:
         return
-    left = samples[0, BACK_FRAMES : BACK_FRAMES + frames]
-    right = samples[1, BACK_FRAMES : BACK_FRAMES + frames]
+    left = samples[0, first : first + frames]
+    right = samples[1, first : first + frames]
     left_square = 0.0
     right_square = 0.0
     product = 0.0
@@ -117,6 +118,7 @@ def _add_moments(
 @kernel()
 def _clipped_runs(
     samples: NDArray[np.float32],
+    first: int,
     frames: int,
     hop_frames: int,
     sample_peaks: NDArray[np.float32],
@@ -131,8 +133,8 @@ def _clipped_runs(
         if sample_peaks[hop] < FULL_SCALE:
             runs[:] = 0
             continue
-        begin = BACK_FRAMES + hop * hop_frames
-        end = min(begin + hop_frames, BACK_FRAMES + frames)
+        begin = first + hop * hop_frames
+        end = min(begin + hop_frames, first + frames)
         for channel in range(samples.shape[0]):
             run = runs[channel]
             for i in range(begin, end):

@@ -117,7 +117,7 @@ class KWeightedEnergy:
         """Return the channel-weighted sum of K-weighted squares of each hop of the chunk."""
         sums = np.zeros(-(-chunk.frames // self._hop_frames))
         _hop_energy(
-            chunk.samples, chunk.frames, self._hop_frames,
+            chunk.samples, BACK_FRAMES, chunk.frames, self._hop_frames,
             self._coefficients, self._weights, self._state, sums,
         )  # fmt: skip
         return sums
@@ -126,6 +126,7 @@ class KWeightedEnergy:
 @kernel()
 def _hop_energy(  # two filters of four states each, spelt out
     samples: NDArray[np.float32],
+    first: int,
     frames: int,
     hop_frames: int,
     coefficients: NDArray[np.float64],
@@ -148,8 +149,8 @@ def _hop_energy(  # two filters of four states each, spelt out
         p1, p2, p3, p4 = state[left]
         q1, q2, q3, q4 = state[right]
         for hop in range(sums.size):
-            begin = BACK_FRAMES + hop * hop_frames
-            end = min(begin + hop_frames, BACK_FRAMES + frames)
+            begin = first + hop * hop_frames
+            end = min(begin + hop_frames, first + frames)
             left_in = samples[left, begin:end]
             right_in = samples[right, begin:end]
             left_sum = 0.0

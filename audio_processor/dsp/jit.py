@@ -1,5 +1,8 @@
 """How the hot loops are compiled: once, to a cache on disk, and without the interpreter's lock.
 
+numba looks at a kernel's own file alone to tell whether its cache is stale. So a kernel takes
+what other modules define as an argument, and the functions it calls from them stay as they are.
+
 Write kernels so that LLVM can vectorise them: index arrays that begin where the loop does
 (slice first), because an index that might be negative costs numba a test per access and
 the vector unit with it; sums that may be reordered say so with ``reassociate``.

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from audio_processor.dsp.gating import HopLayout, hop_layout
 from audio_processor.dsp.intake import BACK_FRAMES, CHUNK_TENTHS, Chunk, Intake, largest_magnitude
 from audio_processor.dsp.jit import kernel
-from audio_processor.dsp.oversample import TAPS_PER_PHASE, polyphase_filter, true_peak_factor
+from audio_processor.dsp.oversample import polyphase_filter, true_peak_factor
 from audio_processor.model import Block
 
-_PAIRS = TAPS_PER_PHASE // 2
+_PAIRS = 12
+"""Pairs of taps a branch; a kernel's constants are best kept in its own file (``dsp.jit``)."""
+
 _LARGEST_FINITE_BITS = np.int32(0x7F7FFFFF)
 
 
@@ -30,7 +32,7 @@ def _folded() -> NDArray[np.float32]:
     Rows: what weighs the sums of a pair in branches 1 and 3 alike, what weighs the
     differences (added in one, subtracted in the other), and branch 2's sums.
     """
-    branches = polyphase_filter(4)
+    branches = polyphase_filter(4, 2 * _PAIRS)
     before, after = branches[:, _PAIRS:], branches[:, _PAIRS - 1 :: -1]
     even, odd = (before[1] + after[1]) / 2, (before[1] - after[1]) / 2
     return np.stack((even, odd, before[2]))
@@ -51,8 +53,8 @@ class HopPeaks:
         sample_peaks = np.zeros(hops, dtype=np.int32)
         true_peaks = np.zeros(hops, dtype=np.int32)
         _hop_peaks(
-            chunk.samples, chunk.samples.view(np.int32), chunk.frames, self._hop_frames,
-            self._factor, self._taps, self._between, self._between.view(np.int32),
+            chunk.samples, chunk.samples.view(np.int32), BACK_FRAMES, chunk.frames,
+            self._hop_frames, self._factor, self._taps, self._between, self._between.view(np.int32),
             sample_peaks, true_peaks,
         )  # fmt: skip
         return sample_peaks.view(np.float32), true_peaks.view(np.float32)
@@ -105,6 +107,7 @@ def decibels(amplitude: float) -> float | None:
 def _hop_peaks(
     samples: NDArray[np.float32],
     sample_bits: NDArray[np.int32],
+    first: int,
     frames: int,
     hop_frames: int,
     factor: int,
@@ -116,12 +119,12 @@ def _hop_peaks(
 ) -> None:
     """Raise each hop's peaks to what its frames hold; all peaks are floats' bit patterns."""
     for channel in range(samples.shape[0]):
-        window = samples[channel, BACK_FRAMES - _PAIRS + 1 : BACK_FRAMES + frames + _PAIRS]
+        window = samples[channel, first - _PAIRS + 1 : first + frames + _PAIRS]
         if factor == 4:
             _between_4x(window, taps, between[:frames])
         elif factor == 2:
             _between_2x(window, taps, between[:frames])
-        own_bits = sample_bits[channel, BACK_FRAMES : BACK_FRAMES + frames]
+        own_bits = sample_bits[channel, first : first + frames]
         for hop in range(true_peaks.size):
             begin = hop * hop_frames
             end = min(begin + hop_frames, frames)
