@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +26,10 @@ from audio_processor.job import Job
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.plan import PlanLimits, make_plan
+from audio_processor.mastering.tiers import TierForecast
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import Decoder, decode
+from audio_processor.media.encode import aac_cutoff_hz
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
 from audio_processor.media.probe import MediaLimits, probe
 from audio_processor.model import (
@@ -113,7 +115,9 @@ class _Track:
     def analyse(self, source: Source, probed: Probe) -> Analysis:
         self._enter("analyse")
         with self._decode(source, probed) as decoder:
-            return analyse(decoder, probed.sample_rate_hz, self.line.chain)
+            analysis = analyse(decoder, probed.sample_rate_hz, self.line.chain)
+        warnings = (*probed.warnings, *decoder.warnings, *analysis.warnings)
+        return replace(analysis, warnings=warnings)
 
     def plan(self, analysis: Analysis) -> Plan:
         self._enter("plan")
@@ -134,6 +138,10 @@ class _Track:
                     min(tier.first_ceiling_dbtp, plan.ceiling_dbtp), ladder.max_candidates
                 )
                 for tier in ladder.tiers
+            },
+            foreseen_trim_db={
+                tier.name: TierForecast(analysis, plan, aac_cutoff_hz(tier)).trim_db
+                for tier in self.line.settings.tiers()
             },
             tolerance=self._tolerance(plan),
             folder=self.folder,

@@ -7,7 +7,7 @@ loudness, which is well behaved, is corrected from the measurement.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,9 +15,12 @@ from audio_processor.model import Candidate, CandidateResult, Loudness
 
 FULL_SCALE_DBTP = 0.0
 ABSOLUTE_GATE_LUFS = -70.0
-MAX_TRIM_DB = 3.0
+MAX_CORRECTION_DB = 3.0
 """A codec does not move loudness by more; a larger correction would hide a fault."""
 _BACK_OFF_STEP_DB = 0.3
+
+ForeseenTrim = Callable[[float], float]
+"""From a ceiling in dBTP to the trim in dB that a tier needs there to be as loud as promised."""
 
 
 _AFTER_THE_FIRST: tuple[tuple[float, Literal["twoloop", "fast"], bool], ...] = (
@@ -79,29 +82,39 @@ def true_peak_dbtp(measured: Loudness) -> float:
 
 
 def next_candidate(
-    listed: Sequence[Candidate], tried: Sequence[CandidateResult], tolerance: Tolerance
+    listed: Sequence[Candidate],
+    tried: Sequence[CandidateResult],
+    tolerance: Tolerance,
+    foreseen_trim_db: ForeseenTrim = lambda _ceiling_dbtp: 0.0,
 ) -> Candidate | None:
     """Return the candidate to encode next, or None when one was accepted or the list is done.
 
-    A candidate whose peak fits but whose loudness does not is repeated with its trim
-    corrected; otherwise the next listed one is taken, with the trim learnt so far.
+    A trim is what the plan foresees for the candidate's ceiling, plus what earlier encodes
+    taught. A candidate whose peak fits but whose loudness does not is repeated with its trim
+    corrected; otherwise the next listed one is taken.
     """
     if not tried:
-        return listed[0]
+        return _trimmed(listed[0], foreseen_trim_db(listed[0].ceiling_dbtp))
     last = tried[-1]
     if last.accepted or len(tried) >= len(listed):
         return None
-    trim_db = last.candidate.trim_db
+    learnt_db = last.candidate.trim_db - foreseen_trim_db(last.candidate.ceiling_dbtp)
     if not tolerance.loudness_fits(last.measured):
-        trim_db -= tolerance.loudness_error_lu(last.measured)
-        trim_db = max(-MAX_TRIM_DB, min(MAX_TRIM_DB, trim_db))
+        learnt_db -= tolerance.loudness_error_lu(last.measured)
+        learnt_db = max(-MAX_CORRECTION_DB, min(MAX_CORRECTION_DB, learnt_db))
         if tolerance.true_peak_fits(last.measured):
-            return replace(last.candidate, trim_db=trim_db)
-    used = {replace(result.candidate, trim_db=0.0) for result in tried}
+            foreseen_db = foreseen_trim_db(last.candidate.ceiling_dbtp)
+            return _trimmed(last.candidate, foreseen_db + learnt_db)
+    used = {_trimmed(result.candidate, 0.0) for result in tried}
     for candidate in listed:
-        if replace(candidate, trim_db=0.0) not in used:
-            return replace(candidate, trim_db=trim_db)
+        if candidate not in used:
+            foreseen_db = foreseen_trim_db(candidate.ceiling_dbtp)
+            return _trimmed(candidate, foreseen_db + learnt_db)
     return None
+
+
+def _trimmed(candidate: Candidate, trim_db: float) -> Candidate:
+    return replace(candidate, trim_db=round(trim_db, 4))
 
 
 def best(tried: Sequence[CandidateResult], tolerance: Tolerance) -> CandidateResult:

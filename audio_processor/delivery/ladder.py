@@ -15,6 +15,7 @@ from pathlib import Path
 
 from audio_processor.delivery.candidates import (
     FULL_SCALE_DBTP,
+    ForeseenTrim,
     Tolerance,
     back_off,
     best,
@@ -69,6 +70,8 @@ class LadderSpec:
     tiers: tuple[Tier, ...]
     candidates: Mapping[str, tuple[Candidate, ...]]
     """By tier name, best first."""
+    foreseen_trim_db: Mapping[str, ForeseenTrim]
+    """By tier name."""
     tolerance: Tolerance
     folder: Path
 
@@ -113,7 +116,8 @@ def _wanted(attempts: list[_Attempt], spec: LadderSpec, tier: Tier) -> Candidate
     """Return what to encode this tier with next, or None when it has what it needs."""
     listed = spec.candidates[tier.name]
     results = [attempt.result for attempt in attempts]
-    candidate = next_candidate(listed, results, spec.tolerance)
+    foreseen = spec.foreseen_trim_db[tier.name]
+    candidate = next_candidate(listed, results, spec.tolerance, foreseen)
     if candidate is not None or results[-1].accepted:
         return candidate
     closest = best(results, spec.tolerance)

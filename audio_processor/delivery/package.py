@@ -26,9 +26,11 @@ from audio_processor.model import (
     Analysis,
     EncodedTier,
     HlsRendition,
+    M4a,
     Package,
     Plan,
     Probe,
+    Rendition,
     RenditionSummary,
     Source,
     Targets,
@@ -110,7 +112,7 @@ def package(supervisor: Supervisor, given: PackageInputs) -> Package:
         m4a=m4a,
         metadata=metadata,
         waveform_json=waveform_json(given.analysis.waveform),
-        summary=_summary(given, renditions),
+        summary=_summary(given, renditions, m4a),
     )
 
 
@@ -139,8 +141,21 @@ def _hls_rendition(
     )
 
 
-def _summary(given: PackageInputs, renditions: Iterable[HlsRendition]) -> TrackSummary:
+def _summary(given: PackageInputs, renditions: Iterable[HlsRendition], m4a: M4a) -> TrackSummary:
     verified = given.verified
+    best = verified.ladder.best
+    delivered = [
+        _row(
+            hls.tier.name,
+            rendition,
+            duration_s=sum(segment.duration_s for segment in hls.segments),
+            average_bandwidth=hls.average_bandwidth,
+        )
+        for rendition, hls in zip(verified.ladder.renditions, renditions, strict=True)
+    ]
+    # the m4a holds the best tier's own frames, so what that measured is what this measures
+    duration_s = m4a.frames / best.encoded.tier.sample_rate_hz
+    delivered.append(_row("m4a", best, duration_s=duration_s, average_bandwidth=m4a.bit_rate))
     return TrackSummary(
         track_id=given.source.track_id,
         duration_s=given.analysis.duration_s,
@@ -148,20 +163,24 @@ def _summary(given: PackageInputs, renditions: Iterable[HlsRendition]) -> TrackS
         plan_mode=given.plan.mode,
         gain_db=given.plan.gain_db,
         limited_by=given.plan.limited_by,
-        renditions=tuple(
-            RenditionSummary(
-                name=hls.tier.name,
-                integrated_lufs=rendition.measured.integrated_lufs,
-                true_peak_dbtp=rendition.measured.true_peak_dbtp,
-                range_lu=rendition.measured.range_lu,
-                duration_s=sum(segment.duration_s for segment in hls.segments),
-                average_bandwidth=hls.average_bandwidth,
-                candidates=len(rendition.tried),
-                limited_by=rendition.limited_by,
-            )
-            for rendition, hls in zip(verified.ladder.renditions, renditions, strict=True)
-        ),
+        renditions=tuple(delivered),
         warnings=(*given.analysis.warnings, *verified.warnings),
+    )
+
+
+def _row(
+    name: str, rendition: Rendition, *, duration_s: float, average_bandwidth: int
+) -> RenditionSummary:
+    measured = rendition.measured
+    return RenditionSummary(
+        name=name,
+        integrated_lufs=measured.integrated_lufs,
+        true_peak_dbtp=measured.true_peak_dbtp,
+        range_lu=measured.range_lu,
+        duration_s=duration_s,
+        average_bandwidth=average_bandwidth,
+        candidates=len(rendition.tried),
+        limited_by=rendition.limited_by,
     )
 
 

@@ -1,0 +1,50 @@
+"""What each tier's gain must be for it to come out as loud as the plan promised. Pure.
+
+A lower ceiling takes loudness by limiting, a low-rate codec by cutting off the treble. Both
+can be foreseen from the analysis, and a forecast is cheaper than a second encode.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from audio_processor.dsp.spectrum import band_limit_loss_lu
+from audio_processor.mastering.governor import reach
+from audio_processor.mastering.rider import ridden
+from audio_processor.model import Analysis, Envelope, Plan
+
+MAX_TRIM_DB = 6.0
+
+
+class TierForecast:
+    """One tier's forecasts; the envelope after the rider is made once."""
+
+    def __init__(self, analysis: Analysis, plan: Plan, cutoff_hz: float) -> None:
+        self._analysis = analysis
+        self._plan = plan
+        self._cutoff_hz = cutoff_hz
+        self._trims: dict[float, float] = {}
+
+    def trim_db(self, ceiling_dbtp: float) -> float:
+        """Return what to add to the plan's gain under a limiter at ``ceiling_dbtp``."""
+        if self._plan.predicted_lufs is None:
+            return 0.0
+        if ceiling_dbtp not in self._trims:
+            reached = reach(
+                self._envelope,
+                self._plan.predicted_lufs + self._loss_lu,
+                ceiling_dbtp,
+                self._plan.gain_db + MAX_TRIM_DB,
+            )
+            self._trims[ceiling_dbtp] = reached.gain_db - self._plan.gain_db
+        return self._trims[ceiling_dbtp]
+
+    @cached_property
+    def _loss_lu(self) -> float:
+        spectrum = self._analysis.spectrum
+        return 0.0 if spectrum is None else band_limit_loss_lu(spectrum, self._cutoff_hz)
+
+    @cached_property
+    def _envelope(self) -> Envelope:
+        envelope, rider = self._analysis.envelope, self._plan.rider
+        return envelope if rider is None else ridden(envelope, rider)
