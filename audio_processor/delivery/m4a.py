@@ -31,18 +31,20 @@ def mux_m4a(
 
     Raises ``VerificationFailed`` where the file does not hold what was measured.
     """
-    supervisor.run(
-        mux_arguments(encoded, target),
-        what="mux the m4a",
-        timeout_s=_MUX_TIMEOUT_S,
-    )
     remainder = remainder_frames(encoded)
+    # the index stays last until it has its tags: put into a file whose index comes first,
+    # they would have the whole file moved along, in memory that grows with it
+    draft = target.with_name(f"{target.stem}.draft.m4a")
+    supervisor.run(mux_arguments(encoded, draft), what="mux the m4a", timeout_s=_MUX_TIMEOUT_S)
     try:
-        with target.open("r+b") as file:
+        with draft.open("r+b") as file:
             mp4.set_edit(file, mp4.Edit(encoded.lead_frames, encoded.source_frames))
         write_m4a_tags(
-            target, tags, cover, itunsmpb(encoded.lead_frames, remainder, encoded.source_frames)
+            draft, tags, cover, itunsmpb(encoded.lead_frames, remainder, encoded.source_frames)
         )
+        with draft.open("rb") as source, target.open("wb") as file:
+            mp4.put_index_first(source, file)
+        draft.unlink()
         payload_bytes = _check(encoded, target)
     except ValueError as error:
         raise VerificationFailed(f"The m4a is not what it should be: {error}.") from error
@@ -69,7 +71,7 @@ def mux_arguments(encoded: EncodedTier, target: Path) -> list[str]:
         *("-itsoffset", f"{-encoded.lead_frames / rate:.6f}"),
         *("-f", "aac", "-i", str(encoded.path), "-map", "0:a:0", "-c", "copy"),
         *("-map_metadata", "-1", "-fflags", "+bitexact", "-avoid_negative_ts", "disabled"),
-        *("-movie_timescale", str(rate), "-movflags", "+faststart"),
+        *("-movie_timescale", str(rate)),
         *("-f", "ipod", "-y", str(target)),
     ]
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 _HEADER_BYTES = 8
 _MAX_TABLE_BYTES = 64 * 2**20
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +187,42 @@ def _table(content: bytes, at: int, count: int, layout: str) -> tuple[int, ...]:
     if len(content) - at < wanted:
         raise ValueError("a sample table is cut short")
     return struct.unpack_from(layout % count, content, at)
+
+
+def put_index_first(source: BinaryIO, target: BinaryIO) -> None:
+    """Copy a file whose ``moov`` stands last so that it stands before ``mdat``.
+
+    What players call fast start. Raises ``ValueError`` where the file is not ftyp, mdat and
+    moov with 32-bit chunk offsets.
+    """
+    order = {box.kind: box for box in top_level(source)}
+    if not order.keys() >= {"ftyp", "mdat", "moov"} or order["moov"].start < order["mdat"].start:
+        raise ValueError(f"its boxes stand in the order {list(order)}")
+    ftyp, moov, mdat = order["ftyp"], order["moov"], order["mdat"]
+    index = bytearray(_whole(source, moov))
+    table = find(source, "moov/trak/mdia/minf/stbl/stco")
+    at = table.body - moov.start + 8
+    count = (table.end - table.body - 8) // 4
+    shift = ftyp.end - ftyp.start + len(index) - mdat.start
+    offsets = struct.unpack_from(f">{count}I", index, at)
+    if offsets and max(offsets) + shift >= 1 << 32:
+        raise ValueError("chunk offsets of more than 32 bits")
+    struct.pack_into(f">{count}I", index, at, *(offset + shift for offset in offsets))
+    target.write(_whole(source, ftyp))
+    target.write(index)
+    source.seek(mdat.start)
+    target.writelines(source.read(size) for size in _pieces(mdat.end - mdat.start))
+
+
+def _whole(file: BinaryIO, box: Box) -> bytes:
+    if box.end - box.start > _MAX_TABLE_BYTES:
+        raise ValueError(f"the {box.kind} box is larger than {_MAX_TABLE_BYTES} bytes")
+    file.seek(box.start)
+    return file.read(box.end - box.start)
+
+
+def _pieces(total: int) -> Iterator[int]:
+    while total:
+        size = min(total, _COPY_BYTES)
+        yield size
+        total -= size

@@ -14,6 +14,7 @@ from audio_processor.delivery.validate_media import Heard, listen
 from audio_processor.media.ffmpeg import FFmpegFailed, Supervisor
 
 _ITUNSMPB = re.compile(r"^\s*[0-9A-F]{8} ([0-9A-F]{8}) ([0-9A-F]{8}) ([0-9A-F]{16})", re.IGNORECASE)
+_MIN_RATE_HZ, _MAX_RATE_HZ = 8_000, 192_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ def judge_m4a(
         with path.open("rb") as file:
             order = [box.kind for box in mp4.top_level(file)]
             track = mp4.read_track(file)
+        if not _MIN_RATE_HZ <= track.timescale <= _MAX_RATE_HZ:
+            raise ValueError(f"its timescale is {track.timescale}, which is no sample rate")
         gapless, title = _tags(path)
         heard = listen(supervisor, path, track.timescale, "mov")
     except (ValueError, FFmpegFailed) as error:

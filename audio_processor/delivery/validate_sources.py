@@ -45,17 +45,22 @@ class LadderSource(Protocol):
 def resolve(playlist: str, uri: str) -> str:
     """Return the name that a URI in a playlist stands for, relative to the ladder's folder.
 
-    Raises ``ValueError`` where it leads out of it: another host, an absolute path, ``..``.
+    Raises ``ValueError`` where it leads out of it: another host, an absolute path, a ``..``
+    too many.
     """
     parts = urlsplit(uri)
     if parts.scheme or parts.netloc or parts.path.startswith("/"):
         raise ValueError(f"{uri[:120]!r} leads out of the ladder's folder")
-    folder = playlist.rpartition("/")[0]
-    names = [*folder.split("/"), *(unquote(part) for part in parts.path.split("/"))]
-    names = [name for name in names if name not in {"", "."}]
-    if ".." in names or any("/" in name or "\\" in name or "\0" in name for name in names):
-        raise ValueError(f"{uri[:120]!r} leads out of the ladder's folder")
-    if not names:
+    names = [name for name in playlist.split("/")[:-1] if name]
+    for part in parts.path.split("/"):
+        name = unquote(part)
+        if any(c in name for c in "/\\\0") or (name == ".." and not names):
+            raise ValueError(f"{uri[:120]!r} leads out of the ladder's folder")
+        if name == "..":
+            names.pop()
+        elif name not in {"", "."}:
+            names.append(name)
+    if unquote(parts.path.rpartition("/")[2]) in {"", ".", ".."}:
         raise ValueError(f"{uri[:120]!r} names no file")
     return "/".join(names)
 

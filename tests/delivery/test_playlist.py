@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,69 @@ def test_peak_is_never_below_the_average(both: list[tuple[int, float]]) -> None:
     peak = peak_bandwidth(sizes, durations_s)
     fastest = max(size * 8 / duration for size, duration in both)
     assert 0 < average <= peak <= fastest + 1
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                "#EXTM3U",
+                '#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="a,b"',
+                "#EXT-X-TARGETDURATION:10",
+                "#EXTINF:10.0,",
+                "#EXTINF:nan,",
+                "segment_000.ts",
+                "../x.ts",
+            ]
+        ),
+        st.text(max_size=30),
+    ),
+    max_size=12,
+).map(lambda lines: "\n".join(["#EXTM3U", *lines]))
+
+
+@given(LINES)
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for read in (read_master, read_media):
+        with contextlib.suppress(ValueError):
+            read(text)
+
+
+@given(st.text(max_size=40))
+def test_no_uri_leads_out_of_the_ladder(reference: str) -> None:
+    with contextlib.suppress(ValueError):
+        names = resolve("low/playlist.m3u8", reference).split("/")
+        assert not {"", ".", ".."} & set(names)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *("/etc/passwd", "//host/x.ts", "http://host/x.ts", "file:///etc/passwd"),
+        *("../../x.ts", "x/../../../x.ts", "..", "a/"),
+        *("..%2fx.ts", "%2e%2e/%2e%2e/x.ts", "a%00.ts", "", "#x"),
+    ],
+)
+def test_a_uri_that_leads_out_is_refused(reference: str) -> None:
+    with pytest.raises(ValueError, match=r"leads out|names no file"):
+        resolve("low/playlist.m3u8", reference)
+
+
+def test_another_folder_of_the_ladder_is_within_it() -> None:
+    assert resolve("low/playlist.m3u8", "../high/./x%20y.ts?token=1") == "high/x y.ts"
+
+
+def test_a_strangers_playlist_is_read() -> None:
+    master = read_master(
+        "\ufeff#EXTM3U\r\n#EXT-X-VERSION:3\r\n"
+        '#EXT-X-STREAM-INF:CODECS="mp4a.40.2, avc1.4d401e",BANDWIDTH=52800,AUDIO="a,b"\r\n'
+        "a/b.m3u8?token=1\r\n"
+    )
+    (variant,) = master.variants
+    assert (variant.bandwidth, variant.average_bandwidth) == (52_800, None)
+    assert variant.codecs == "mp4a.40.2, avc1.4d401e"
+    media = read_media(
+        '#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF:6,title\nx\n'
+    )
+    assert media.entries == (("x", 6.0),)
+    assert (media.ended, media.playlist_type, media.not_judged) == (False, None, ("EXT-X-KEY",))
