@@ -112,7 +112,7 @@ class Intake:
         kept = BACK_FRAMES + AHEAD_FRAMES
         self._samples[:, :kept] = self._samples[:, self._chunk_frames :].copy()
         self._first_frame += self._chunk_frames
-        self._filled = max(BACK_FRAMES, self._filled - self._chunk_frames)
+        self._filled -= self._chunk_frames
         self._clean = BACK_FRAMES + CLEAN_AHEAD_FRAMES
 
     def _reject(self, block: Block) -> None:

@@ -19,7 +19,7 @@ from audio_processor.dsp.measure import LevelMeter, Measurement, Measurer
 from audio_processor.dsp.true_peak import TruePeakMeter
 from audio_processor.errors import CorruptMedia
 from audio_processor.model import Block, Loudness
-from tests.dsp.signals import cut
+from tests.dsp.signals import cut, stereo, tone
 
 RATE = 8_000  # a chunk is half a second, 4000 frames
 
@@ -135,6 +135,23 @@ def test_finite_in_finite_out(block: Block, silence: int) -> None:
     assert np.isfinite(found.envelope.energy).all()
     assert np.isfinite(found.facts.dc_offset).all()
     assert (found.waveform.data[..., 0] <= found.waveform.data[..., 1]).all()
+
+
+def test_the_largest_numbers_overflow_no_figure() -> None:
+    """The interpolator, in single precision, would add them up to infinity."""
+    largest = np.finfo(np.float32).max
+    block = np.where(np.arange(RATE) // 2 % 2, largest, -largest).astype(np.float32)
+    figures = levels(np.stack((block, block), axis=1))
+    assert figures.true_peak_dbtp == figures.sample_peak_dbfs == 20.0 * math.log10(largest)
+    assert figures.integrated_lufs is not None
+    assert math.isfinite(figures.integrated_lufs)
+
+
+def test_a_short_last_hop_is_averaged_over_its_own_length() -> None:
+    block = stereo(tone(RATE, (-20.0, 1.0)))  # 1 kHz: whole periods of 8 frames
+    envelope = analyse(block[: RATE - 24], []).envelope
+    assert envelope.frames % envelope.hop_frames == 16
+    np.testing.assert_allclose(envelope.energy[-1], envelope.energy[-2], rtol=1e-3)
 
 
 @pytest.mark.parametrize("meter", [LevelMeter, Measurer, LoudnessMeter, TruePeakMeter])
