@@ -65,13 +65,27 @@ def resolve(playlist: str, uri: str) -> str:
     return "/".join(names)
 
 
+def _place(path: str) -> tuple[str, str | None]:
+    """Split the path of a ladder's folder, or of its master playlist, into folder and playlist."""
+    if path.endswith(".m3u8"):
+        folder, slash, name = path.rpartition("/")
+        return folder + slash, name
+    return (path if path.endswith("/") or not path else f"{path}/"), None
+
+
+def _names(asked: str | None) -> tuple[str, ...]:
+    return MASTER_NAMES if asked is None else (asked,)
+
+
 class FolderSource:
     """A ladder in a local folder; links that lead out of it are not followed."""
 
     def __init__(self, root: Path) -> None:
-        if not root.is_dir():
-            raise SourceMissing(f"There is no folder {root}.")
-        self._root = root.resolve()
+        self._asked = root.name if root.suffix == ".m3u8" and root.is_file() else None
+        folder = root if self._asked is None else root.parent
+        if not folder.is_dir():
+            raise SourceMissing(f"There is no folder {folder}.")
+        self._root = folder.resolve()
 
     def fetch(self, name: str, target: Path, *, max_bytes: int) -> None:
         """Copy the file."""
@@ -84,7 +98,9 @@ class FolderSource:
         shutil.copyfile(path, target)
 
     def playlist_names(self) -> Iterable[str]:
-        """The usual names, then every playlist that there is."""
+        """The one that was asked for, or the usual names, then every playlist that there is."""
+        if self._asked is not None:
+            return [self._asked]
         found = sorted(path.name for path in self._root.glob("*.m3u8"))
         return [*MASTER_NAMES, *(name for name in found if name not in MASTER_NAMES)]
 
@@ -102,15 +118,15 @@ class StoreSource:
 
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store = store
-        self._prefix = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+        self._prefix, self._asked = _place(prefix)
 
     def fetch(self, name: str, target: Path, *, max_bytes: int) -> None:
         """Download the object."""
         self._store.download(self._prefix + name, target, max_bytes=max_bytes)
 
     def playlist_names(self) -> Iterable[str]:
-        """The usual names."""
-        return MASTER_NAMES
+        """The one that was asked for, or the usual names."""
+        return _names(self._asked)
 
     def m4a_names(self) -> Iterable[str]:
         """The prefix's last name: there is no listing."""
@@ -130,11 +146,8 @@ class HttpSource:
             raise SourceMissing(f"{url!r} is not an http or https address.")
         if parts.username or parts.password:
             raise SourceMissing("An address with a password in it is not accepted.")
-        folder = parts.path if parts.path.endswith("/") else f"{parts.path}/"
-        self._asked: str | None = None
-        if parts.path.endswith(".m3u8"):
-            parent, _, name = parts.path.rpartition("/")
-            folder, self._asked = f"{parent}/", unquote(name)
+        folder, asked = _place(parts.path or "/")
+        self._asked = None if asked is None else unquote(asked)
         self._base = f"{parts.scheme}://{parts.netloc}{folder}"
         self._timeout_s = timeout_s
         self._opener = urllib.request.build_opener(_SameFolderOnly(self._base))
@@ -157,7 +170,7 @@ class HttpSource:
 
     def playlist_names(self) -> Iterable[str]:
         """The one that was asked for, or the usual names."""
-        return MASTER_NAMES if self._asked is None else (self._asked,)
+        return _names(self._asked)
 
     def m4a_names(self) -> Iterable[str]:
         """The folder's name: there is no listing."""

@@ -319,6 +319,8 @@ def test_http_and_a_store_give_the_same_verdict_as_the_folder(
 ) -> None:
     expected = judge(ladder)
     from_store = validate(StoreSource(store, NAME), supervisor, tmp_path)
+    named = FolderSource(ladder / "playlist.m3u8"), StoreSource(store, f"{NAME}/playlist.m3u8")
+    assert [list(source.playlist_names()) for source in named] == [["playlist.m3u8"]] * 2
     with serving(ladder) as server:
         by_folder = validate(HttpSource(f"{server.url}ladder"), supervisor, tmp_path)
         by_playlist = validate(
