@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from audio_processor.dsp.jit import kernel
 from audio_processor.model import Block, GainCurve
 
 CELL_FRAMES = 64
@@ -59,7 +59,7 @@ class Gain:
             yield ridden
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def curve_factor(
     frame: int, gain_db: float, points_db: NDArray[np.float32], hop_frames: float
 ) -> float:
@@ -74,7 +74,7 @@ def curve_factor(
     return float(10.0 ** ((gain_db + ridden_db) / 20.0))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def apply_curve(
     block: Block,
     start: int,

@@ -15,32 +15,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from audio_processor.dsp.jit import kernel
 from audio_processor.dsp.peak_cells import CELL_FRAMES, KEPT_CELLS, LAG_CELLS, PeakCells
-from audio_processor.dsp.reduction import GainComputer, ReductionTimes
+from audio_processor.dsp.reduction import (
+    GainComputer,
+    GainReduction,
+    ReductionTally,
+    ReductionTimes,
+)
 from audio_processor.dsp.stage import rechunk
 from audio_processor.model import Block
 
 HOP_CELLS = 1024
 HOP_FRAMES = HOP_CELLS * CELL_FRAMES
 MARGIN_DB = 0.03
-ACTIVE = 1.0 - 10.0 ** (-0.1 / 20.0)
-"""Reductions of less than 0.1 dB do not count as limiting in the statistics."""
-
 _TIMES = ReductionTimes()
-
-
-@dataclass(frozen=True, slots=True)
-class GainReduction:
-    """What a limiter did to one stream; levels positive, in dB."""
-
-    deepest_db: float
-    mean_db: float
-    """Mean over the time in which more than 0.1 dB was taken off; 0 where it never was."""
-    active_fraction: float
-    """That time as a share of the whole, 0…1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +104,7 @@ class _Stream:
         self._window = np.zeros((frames, channels), dtype=np.float32)
         self._needs = np.zeros(HOP_CELLS + 1, dtype=np.float32)
         self._reduction = np.zeros(HOP_CELLS + 1, dtype=np.float32)
-        self._statistics = np.array([0.0, 0.0, 0.0, 1.0])
+        self._tally = ReductionTally()
         self._still_to_skip = self._latency_cells * CELL_FRAMES
 
     def push(self, block: Block) -> Block:
@@ -129,7 +120,8 @@ class _Stream:
         first = (self._kept_cells - self._latency_cells) * CELL_FRAMES
         limited = self._window[first : first + HOP_FRAMES].copy()
         if active or self._reduction[0] > 0.0:
-            apply_reduction(limited, self._reduction, self._statistics)
+            apply_reduction(limited, self._reduction)
+            self._tally.add(self._reduction[1:])
         skipped = min(self._still_to_skip, HOP_FRAMES)
         self._still_to_skip -= skipped
         return limited[skipped:]
@@ -145,41 +137,21 @@ class _Stream:
         self._window[end:] = 0.0
 
     def gain_reduction(self, frames: int) -> GainReduction:
-        """What was done so far to a stream of so many frames."""
-        deepest, active_cells, log_sum, product = self._statistics
-        mean_db = 0.0
-        if active_cells:
-            mean_db = -20.0 / math.log(10.0) * (log_sum + math.log(product)) / active_cells
-        return GainReduction(
-            deepest_db=-20.0 * math.log10(1.0 - deepest),
-            mean_db=mean_db,
-            active_fraction=min(1.0, active_cells * CELL_FRAMES / frames),
-        )
+        """Return what was done so far to a stream of so many frames."""
+        return self._tally.result(frames / CELL_FRAMES)
 
 
-@njit(nogil=True, cache=True)
-def apply_reduction(
-    audio: Block, reduction: NDArray[np.float32], statistics: NDArray[np.float64]
-) -> None:
-    """Multiply each cell by one minus the reduction, linear from border to border, in place.
-
-    ``statistics``: the deepest reduction, the number of active cells, the sum of the
-    logarithms of their gains, and a product of gains not yet in that sum.
-    """
+@kernel()
+def apply_reduction(audio: Block, reduction: NDArray[np.float32]) -> None:
+    """Multiply each cell by one minus the reduction, linear from border to border, in place."""
     channels = audio.shape[1]
     for cell in range(audio.shape[0] // CELL_FRAMES):
         left, right = reduction[cell], reduction[cell + 1]
         if left <= 0.0 and right <= 0.0:
             continue
         step = (right - left) / np.float32(CELL_FRAMES)
+        frames = audio[cell * CELL_FRAMES : (cell + 1) * CELL_FRAMES]
         for i in range(CELL_FRAMES):
             gain = np.float32(1.0) - (left + step * np.float32(i))
             for c in range(channels):
-                audio[cell * CELL_FRAMES + i, c] *= gain
-        if left > ACTIVE:
-            statistics[0] = max(statistics[0], left)
-            statistics[1] += 1.0
-            statistics[3] *= 1.0 - left
-            if statistics[3] < 1e-100:
-                statistics[2] += math.log(statistics[3])
-                statistics[3] = 1.0
+                frames[i, c] *= gain

@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from audio_processor.dsp.jit import kernel
 from audio_processor.dsp.oversample import polyphase_filter
 from audio_processor.model import Block
 
@@ -90,7 +90,7 @@ def _branches(factor: int, taps_per_phase: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(polyphase_filter(factor, taps_per_phase)[1:, ::-1])
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def sample_peaks(audio: Block, first_cell: int, peaks: NDArray[np.float32]) -> None:
     """Write each cell's largest sample magnitude, from ``first_cell`` to the end."""
     flat = audio.reshape(-1)
@@ -102,7 +102,7 @@ def sample_peaks(audio: Block, first_cell: int, peaks: NDArray[np.float32]) -> N
         peaks[cell] = peak
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def refine(
     audio: Block,
     first_cell: int,
@@ -134,7 +134,7 @@ def refine(
         cell += max(run, 1)
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@kernel()
 def interpolate(
     audio: Block,
     first_cell: int,

@@ -14,9 +14,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from audio_processor.dsp.jit import kernel
+
+ACTIVE = 1.0 - 10.0 ** (-0.1 / 20.0)
+"""Reductions of less than 0.1 dB do not count as limiting in the statistics."""
+SILENCED = 1e-9
+"""The smallest gain that the statistics know: float32 has nothing between it and 0."""
 NEGLIGIBLE = 1e-6
 """A releasing reduction below this (−120 dB) is over: exactly 0 from there on."""
 
@@ -79,11 +84,47 @@ class GainComputer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class GainReduction:
+    """What a limiter did, or would do, to one stream; levels positive, in dB."""
+
+    deepest_db: float
+    mean_db: float
+    """Mean over the time in which more than 0.1 dB was taken off; 0 where it never was."""
+    active_fraction: float
+    """That time as a share of the whole, 0…1."""
+
+
+class ReductionTally:
+    """Adds up what was applied."""
+
+    def __init__(self) -> None:
+        self._sums = np.array([0.0, 0.0, 0.0, 1.0])
+
+    def add(self, reduction: NDArray[np.float32]) -> None:
+        """Count one value a cell."""
+        tally_cells(reduction, self._sums)
+
+    def result(self, cells: float) -> GainReduction:
+        """Return what was done to a stream of so many cells."""
+        deepest, active, log_gains, pending_gain = (float(value) for value in self._sums)
+        log_gains += math.log(pending_gain)
+        return GainReduction(
+            deepest_db=_reduction_db(math.log(max(1.0 - deepest, SILENCED))),
+            mean_db=_reduction_db(log_gains / active) if active else 0.0,
+            active_fraction=min(1.0, active / cells) if cells else 0.0,
+        )
+
+
+def _reduction_db(log_gain: float) -> float:
+    return abs(20.0 / math.log(10.0) * log_gain)
+
+
 def _decay(cell_s: float, time_ms: float) -> float:
     return math.exp(-cell_s * 1000.0 / time_ms)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def reduce_cells(
     required: NDArray[np.float32],
     reduction: NDArray[np.float32],
@@ -117,7 +158,7 @@ def reduce_cells(
     return any_active
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _look_ahead(u: float, integers: NDArray[np.int64], candidates: NDArray[np.float64]) -> float:
     """Sliding maximum over the window: a queue of falling values, the first one leads."""
     window = candidates.shape[1]
@@ -134,7 +175,7 @@ def _look_ahead(u: float, integers: NDArray[np.int64], candidates: NDArray[np.fl
     return float(candidates[0, head])
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _release(held: float, reals: NDArray[np.float64]) -> float:
     """Never below what is held; above it, the slower of a short and a sustained memory."""
     fast = max(held, reals[FAST] * reals[FAST_RELEASE])
@@ -148,7 +189,7 @@ def _release(held: float, reals: NDArray[np.float64]) -> float:
     return float(max(reals[FAST], reals[SUSTAINED]))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _smooth(
     value: float,
     reals: NDArray[np.float64],
@@ -165,3 +206,19 @@ def _smooth(
     reals[SUM_2] += mean - boxes[1, slot]
     boxes[1, slot] = mean
     return float(reals[SUM_2] / second)
+
+
+@kernel()
+def tally_cells(reduction: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
+    """Update the deepest reduction, the number of active cells and the logarithm of their gains.
+
+    The last is kept as a sum and a product not yet in it: logarithms are dear.
+    """
+    for value in reduction:
+        if value > ACTIVE:
+            sums[0] = max(sums[0], value)
+            sums[1] += 1.0
+            sums[3] *= max(1.0 - value, SILENCED)
+            if sums[3] < 1e-100:
+                sums[2] += math.log(sums[3])
+                sums[3] = 1.0
