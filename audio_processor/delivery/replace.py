@@ -8,6 +8,7 @@ nothing to read; the segments it wrote are written over by the next one's.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Set
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from audio_processor.ports import ObjectStore
 
 _MAX_DOCUMENT_BYTES = 8 * 2**20
 _MAX_NAMES = 100_000
+_OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def leftovers(
@@ -74,8 +76,8 @@ def _entries(playlist: str) -> Iterator[str]:
 
 
 def _plain(name: str) -> bool:
-    """Whether the name stays in its folder, whoever wrote it."""
-    return bool(name.strip(".")) and "/" not in name and "\\" not in name
+    """Whether the name is of the kind that we write: it stays in its folder, whoever wrote it."""
+    return _OURS.fullmatch(name) is not None
 
 
 def _read(store: ObjectStore, key: str) -> str | None:

@@ -45,7 +45,7 @@ from audio_processor.delivery.validate_rules import (
     stated_rules,
 )
 from audio_processor.delivery.validate_sources import LadderSource, resolve
-from audio_processor.errors import LimitExceeded, SourceMissing
+from audio_processor.errors import PermanentError, SourceMissing
 from audio_processor.media.ffmpeg import FFmpegFailed, Supervisor
 
 __all__ = ["Expectations", "Report", "ValidationLimits", "load_schema", "validate"]
@@ -139,7 +139,7 @@ class _Validation:
                 master = read_master(text)
             except SourceMissing:
                 continue
-            except (ValueError, LimitExceeded) as error:
+            except (ValueError, PermanentError) as error:
                 found.append(Finding("master.parses", "error", name, f"{error}."))
                 return name, None
             found += master_rules(master, name)
@@ -165,7 +165,7 @@ class _Validation:
         try:
             playlist = resolve(master_name, variant.uri)
             media = read_media(self._text(playlist))
-        except (ValueError, SourceMissing, LimitExceeded) as error:
+        except (ValueError, PermanentError) as error:
             broken = Finding("media.parses", "error", name, f"{str(error).rstrip('.')}.")
             empty = MediaPlaylist(
                 (), None, None, ended=False, independent_segments=False, not_judged=()
@@ -236,7 +236,7 @@ class _Validation:
         except SourceMissing:
             found.append(Finding("metadata.exists", "note", METADATA_NAME, "There is none."))
             return None
-        except (ValueError, LimitExceeded, RecursionError) as error:
+        except (ValueError, PermanentError, RecursionError) as error:
             found.append(Finding("metadata.schema", "error", METADATA_NAME, f"{error}."))
             return None
         found += _schema_findings(document)
@@ -249,7 +249,7 @@ class _Validation:
                 self.source.fetch(name, path, max_bytes=self.limits.m4a_bytes)
             except SourceMissing:
                 continue
-            except LimitExceeded as error:
+            except PermanentError as error:
                 found.append(Finding("m4a.exists", "error", name, str(error)))
                 return None
             report, heard, findings = judge_m4a(self.supervisor, path, name)

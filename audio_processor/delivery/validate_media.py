@@ -15,7 +15,7 @@ from audio_processor.delivery.playlist_reader import MediaPlaylist
 from audio_processor.delivery.transport_stream import read_audio
 from audio_processor.delivery.validate_sources import LadderSource, resolve
 from audio_processor.dsp.measure import LevelMeter
-from audio_processor.errors import LimitExceeded, SourceMissing
+from audio_processor.errors import PermanentError
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.model import Block, Loudness
 
@@ -80,7 +80,7 @@ def collect(
                 source.fetch(name, scratch, max_bytes=segment_bytes)
                 facts, payload = _segment(name, stated_s, scratch.read_bytes())
                 file.write(payload)
-            except (ValueError, SourceMissing, LimitExceeded) as error:
+            except (ValueError, PermanentError) as error:
                 facts = SegmentFacts(uri, stated_s, fault=str(error))
             yield facts
     scratch.unlink(missing_ok=True)

@@ -89,13 +89,16 @@ class FolderSource:
 
     def fetch(self, name: str, target: Path, *, max_bytes: int) -> None:
         """Copy the file."""
-        path = (self._root / name).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file():
-            raise SourceMissing(f"There is no {name} in {self.describe()}.")
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise LimitExceeded(f"{name} has {size} bytes, more than {max_bytes}.")
-        shutil.copyfile(path, target)
+        try:
+            path = (self._root / name).resolve()
+            if not path.is_relative_to(self._root) or not path.is_file():
+                raise SourceMissing(f"There is no {name} in {self.describe()}.")
+            size = path.stat().st_size
+            if size > max_bytes:
+                raise LimitExceeded(f"{name} has {size} bytes, more than {max_bytes}.")
+            shutil.copyfile(path, target)
+        except OSError as error:  # a name too long, a file that we may not read
+            raise SourceMissing(f"{name} cannot be read: {error.strerror}.") from error
 
     def playlist_names(self) -> Iterable[str]:
         """The one that was asked for, or the usual names, then every playlist that there is."""

@@ -151,6 +151,10 @@ def spoil_way_out(ladder: Path) -> None:
     edit(ladder / "playlist.m3u8", "low/playlist.m3u8", "../../etc/passwd")
 
 
+def spoil_names(ladder: Path) -> None:
+    edit(ladder / "low" / "playlist.m3u8", "segment_001", "x" * 5000)
+
+
 def spoil_master(ladder: Path) -> None:
     (ladder / "playlist.m3u8").write_text("<html>not found</html>")
 
@@ -201,6 +205,7 @@ def spoil_itunsmpb(ladder: Path) -> None:
         (spoil_packet, "segment.exists", "error"),
         (spoil_variant, "media.parses", "error"),
         (spoil_way_out, "media.parses", "error"),
+        (spoil_names, "segment.exists", "error"),
         (spoil_master, "master.parses", "error"),
         (spoil_metadata, "metadata.schema", "error"),
         (spoil_metadata_count, "metadata.agrees", "warning"),
