@@ -150,6 +150,7 @@ class _Track:
             open=partial(self._decode, source, probed),
             sample_rate_hz=probed.sample_rate_hz,
             frames=analysis.frames,
+            has_spikes=analysis.facts.decoder_spikes > 0,
         )
         advance = partial(self.progress.advance, self.track_id)
         return render_ladder(self.supervisor, programme, self.line.chain, plan, spec, advance)

@@ -27,6 +27,7 @@ from audio_processor.delivery.timeline import alignment_padding
 from audio_processor.dsp.gain import Gain
 from audio_processor.dsp.limiter import Limiter
 from audio_processor.dsp.measure import LevelMeter
+from audio_processor.dsp.repair import RepairSpikes
 from audio_processor.dsp.resample import Resample
 from audio_processor.errors import VerificationFailed
 from audio_processor.mastering.chain import Chain
@@ -61,6 +62,8 @@ class Programme:
     open: OpenBlocks
     sample_rate_hz: int
     frames: int
+    has_spikes: bool = False
+    """Whether the analysis found decoder spikes; it left them out, so the render must too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,10 @@ def _encode_round(
         return _measure(supervisor, encoded, spec.tolerance)
 
     with programme.open() as source:
-        mastered = chain(source, programme.sample_rate_hz)
-        levelled = Gain(plan.gain_db, plan.rider)(mastered, programme.sample_rate_hz)
+        rate = programme.sample_rate_hz
+        repaired = RepairSpikes()(source, rate) if programme.has_spikes else source
+        mastered = chain(repaired, rate)
+        levelled = Gain(plan.gain_db, plan.rider)(mastered, rate)
         counted = _told(levelled, programme.frames, advance)
         return broadcast(
             counted, [partial(attempt, tier, candidate) for tier, candidate in wanted.items()]
