@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -32,6 +31,7 @@ from audio_processor.delivery.playlist_reader import (
 )
 from audio_processor.delivery.report import Finding, M4aReport, RenditionReport, Report
 from audio_processor.delivery.transport_stream import CLOCK_HZ
+from audio_processor.delivery.validate_document import excuse_of, schema_findings, told_m4a
 from audio_processor.delivery.validate_m4a import judge_m4a
 from audio_processor.delivery.validate_media import Heard, collect, listen, offset_ms
 from audio_processor.delivery.validate_rules import (
@@ -48,9 +48,8 @@ from audio_processor.delivery.validate_sources import LadderSource, resolve
 from audio_processor.errors import PermanentError, SourceMissing
 from audio_processor.media.ffmpeg import FFmpegFailed, Supervisor
 
-__all__ = ["Expectations", "Report", "ValidationLimits", "load_schema", "validate"]
+__all__ = ["Expectations", "Report", "ValidationLimits", "validate"]
 
-_SCHEMA_NAME = "metadata.schema.json"
 _HE_AAC = ("mp4a.40.5", "mp4a.40.29")
 
 
@@ -225,7 +224,7 @@ class _Validation:
                 each.rung.name,
                 each.heard.loudness,
                 self.expected,
-                excuse=_excuse(document, each.rung.name),
+                excuse=excuse_of(document, each.rung.name),
                 second_opinion_lufs=each.heard.second_opinion_lufs,
             )
 
@@ -239,12 +238,12 @@ class _Validation:
         except (ValueError, PermanentError, RecursionError) as error:
             found.append(Finding("metadata.schema", "error", METADATA_NAME, f"{error}."))
             return None
-        found += _schema_findings(document)
+        found += schema_findings(document)
         return document if isinstance(document, dict) else None
 
     def _m4a(self, document: Mapping[str, Any] | None, found: list[Finding]) -> M4aReport | None:
         path = self.folder / "validated.m4a"
-        for name in dict.fromkeys([*_told_m4a(document), *self.source.m4a_names()]):
+        for name in dict.fromkeys([*told_m4a(document), *self.source.m4a_names()]):
             try:
                 self.source.fetch(name, path, max_bytes=self.limits.m4a_bytes)
             except SourceMissing:
@@ -256,7 +255,7 @@ class _Validation:
             path.unlink()
             found += findings
             if heard is not None:
-                excuse = _excuse(document, None)
+                excuse = excuse_of(document, None)
                 found += sound_rules(
                     name, heard.loudness, self.expected, excuse=excuse, second_opinion_lufs=None
                 )
@@ -270,23 +269,6 @@ class _Validation:
         text = path.read_bytes().decode("utf-8")  # UnicodeDecodeError is a ValueError
         path.unlink()
         return text
-
-
-def load_schema() -> dict[str, Any]:
-    """Return the schema of metadata.json as it is published."""
-    text = files("audio_processor.delivery").joinpath(_SCHEMA_NAME).read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
-def _schema_findings(document: object) -> Iterator[Finding]:
-    import jsonschema
-
-    checker = jsonschema.Draft202012Validator(load_schema())
-    for error in sorted(checker.iter_errors(document), key=lambda e: e.json_path)[:20]:
-        yield Finding(
-            "metadata.schema", "error", METADATA_NAME, f"{error.json_path}: {error.message[:300]}."
-        )
 
 
 def _measured(
@@ -327,28 +309,3 @@ def _variant_name(uri: str) -> str:
     """Return ``low`` for ``low/playlist.m3u8``, else the URI itself."""
     folder = uri.split("?", 1)[0].rpartition("/")[0]
     return unquote(folder) or uri
-
-
-def _excuse(document: Mapping[str, Any] | None, name: str | None) -> str | None:
-    """Return what the ladder's own metadata says stood in the way of the target."""
-    if document is None:
-        return None
-    renditions = document.get("renditions")
-    named = [
-        r
-        for r in (renditions if isinstance(renditions, list) else [])
-        if isinstance(r, dict) and (r.get("name") == name if name else r.get("limited_by"))
-    ]
-    plan = document.get("plan")
-    for part in [*named, plan]:
-        reason = part.get("limited_by") if isinstance(part, dict) else None
-        if isinstance(reason, str):
-            return reason
-    return None
-
-
-def _told_m4a(document: Mapping[str, Any] | None) -> list[str]:
-    m4a = None if document is None else document.get("m4a")
-    name = m4a.get("file") if isinstance(m4a, dict) else None
-    plain = isinstance(name, str) and bool(name.strip(".")) and not set(name) & set("/\\\0")
-    return [name] if isinstance(name, str) and plain else []

@@ -14,7 +14,7 @@ import pytest
 
 from audio_processor.delivery import document
 from audio_processor.delivery.package import package
-from audio_processor.delivery.validate import load_schema
+from audio_processor.delivery.validate_document import load_schema
 from audio_processor.delivery.waveform import waveform_json
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.model import GainCurve, Loudness, Package, Plan, Waveform
