@@ -190,9 +190,12 @@ class AudioProcessor:
         return self.queue.status()
 
     def output_of(self, file_name: str) -> str:
-        """Return where a track's output is, for a person to go and look."""
-        prefix = f"{self.settings.storage.processed_prefix}{track_id_of(file_name)}/"
-        return f"{self.store.describe().rstrip('/')}/{prefix}"
+        """Return where a track's output is, in a form that ``validate`` takes too."""
+        storage = self.settings.storage
+        prefix = f"{storage.processed_prefix}{track_id_of(file_name)}/"
+        if storage.kind == "s3":
+            return f"s3://{storage.bucket}/{prefix}"
+        return str(storage.folder.expanduser().resolve() / prefix)
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:

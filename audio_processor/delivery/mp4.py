@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 _HEADER_BYTES = 8
 _MAX_TABLE_BYTES = 64 * 2**20
+_MAX_SAMPLES = _MAX_TABLE_BYTES // 4
 _COPY_BYTES = 1 << 20
 
 
@@ -169,8 +170,10 @@ def _sample_sizes(content: bytes) -> tuple[int, ...]:
     if len(content) < 12:
         raise ValueError("the stsz box is cut short")
     uniform, count = struct.unpack_from(">II", content, 4)
-    if uniform:
-        raise ValueError("AAC samples of one size")
+    if uniform:  # silence: every frame is as short as the next
+        if count > _MAX_SAMPLES:
+            raise ValueError(f"{count} samples are not read here")
+        return (uniform,) * count
     return _table(content, 12, count, ">%dI")
 
 
