@@ -22,8 +22,8 @@ ACTIVE = 1.0 - 10.0 ** (-0.1 / 20.0)
 """Reductions of less than 0.1 dB do not count as limiting in the statistics."""
 SILENCED = 1e-9
 """The smallest gain that the statistics know: float32 has nothing between it and 0."""
-NEGLIGIBLE = 1e-6
-"""A releasing reduction below this (−120 dB) is over: exactly 0 from there on."""
+NEGLIGIBLE = 1e-4
+"""A releasing reduction below this (0.001 dB) is over: exactly 0 from there on."""
 
 # positions in ``GainComputer.reals``
 FAST_RELEASE, SUSTAIN_ATTACK, SUSTAIN_RELEASE, FAST, SUSTAINED, SUM_1, SUM_2 = range(7)

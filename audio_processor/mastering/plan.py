@@ -35,10 +35,12 @@ BISECTIONS = 16
 class PlanLimits:
     """How far a plan may go to reach its targets."""
 
-    max_gain_db: float = 30.0
-    """Largest static gain: beyond it a noise floor becomes the programme."""
-    max_gain_reduction_db: float = 18.0
-    """Deepest gain reduction of the limiter; 0 allows no limiting at all."""
+    max_gain_db: float = 24.0
+    """Largest static gain: beyond it a noise floor becomes the programme. The quietest of 130
+    real tracks needed 10 dB to reach −14 LUFS."""
+    max_gain_reduction_db: float = 12.0
+    """Deepest gain reduction of the limiter; 0 allows no limiting at all. The same tracks
+    needed 10 dB at most, under a ceiling of −1.5 dBTP."""
     max_mean_gain_reduction_db: float = 6.0
     """Mean gain reduction over the time in which the limiter acts."""
 
