@@ -70,7 +70,7 @@ def cover(source: Path, stream_index: int) -> list[str]:
     picture = ffmpeg.output(
         opened,
         "pipe:1",
-        format="rawvideo",
+        format="image2pipe",  # which needs no picture size: nobody has decoded one
         **{"map": f"0:{stream_index}", "c": "copy", "frames:v": 1, "map_metadata": "-1"},
     )
     return [*GLOBAL, *QUIET, *picture.get_args()]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _MAX_CHUNKS = 256
+_LARGEST_FILE_BYTES = 2**40
 _UNKNOWN_32 = 0xFFFFFFFF
 _WAVE_FIXED_SIZE = (0x0001, 0x0003, 0xFFFE)
 """PCM, IEEE float and extensible: every frame has ``block_align`` bytes."""
@@ -57,7 +58,7 @@ def _wav(file: BinaryIO) -> Fraction | None:
             code, _, rate, _, frame_bytes = struct.unpack("<HHIIH", file.read(14))
             if code not in _WAVE_FIXED_SIZE:
                 return None
-        file.seek(start + size + (size & 1))
+        _seek(file, start + size + (size & 1))
     return None
 
 
@@ -88,7 +89,7 @@ def _caf(file: BinaryIO) -> Fraction | None:
                 data_frames = Fraction((size - 4) * packet_frames, packet_bytes)
         if size < 0:
             break
-        file.seek(start + size)
+        _seek(file, start + size)
     return data_frames / rate if data_frames is not None and rate is not None else None
 
 
@@ -106,8 +107,15 @@ def _asf(file: BinaryIO) -> Fraction | None:
             return None if flags & _ASF_BROADCAST or played <= 0 else played
         if size < 24:
             return None
-        file.seek(start + size)
+        _seek(file, start + size)
     return None
+
+
+def _seek(file: BinaryIO, to: int) -> None:
+    """Go to where a header points. Raises ``ValueError`` where no file could have that place."""
+    if to >= _LARGEST_FILE_BYTES:
+        raise ValueError(f"a chunk that ends at byte {to}")
+    file.seek(to)
 
 
 _READERS: dict[str, Callable[[BinaryIO], Fraction | None]] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_processor.errors import CorruptMedia, LimitExceeded, UnsupportedMedia
+from audio_processor.errors import CorruptMedia, LimitExceeded
 from audio_processor.media import argv
 from audio_processor.media.diagnosis import LOSSLESS, Damage, damage, explain
 from audio_processor.media.downmix import channel_names, stereo_matrix, to_stereo
@@ -67,15 +67,11 @@ def decode(
     """Decode the first audio stream to stereo, at its own rate unless told otherwise.
 
     Mono becomes dual mono, more than two channels are mixed down by ``downmix``. With
-    ``accept_truncated`` a file that is cut short is a warning, not an error. Raises
-    ``UnsupportedMedia`` for a layout without known positions, and what ``Decoder`` raises.
+    ``accept_truncated`` a file that is cut short is a warning, not an error.
+    Raises what ``Decoder`` raises.
     """
     channels = channel_names(probe.channel_layout)
-    if channels is None:
-        raise UnsupportedMedia(
-            f"{file_name!r} has {probe.channels} channels without a known layout "
-            f"({probe.channel_layout}). Export it in stereo."
-        )
+    assert channels is not None, "probe refuses a layout that is not known"
     rate = sample_rate_hz or probe.sample_rate_hz
     with supervisor.open(
         argv.decode(source, rate, channels),

@@ -40,6 +40,8 @@ _GAINS: dict[str, tuple[float, float]] = {
     "TBR": (0.0, _MINUS_3_DB),
     "DL": (1.0, 0.0),
     "DR": (0.0, 1.0),
+    "BIL": (1.0, 0.0),
+    "BIR": (0.0, 1.0),
     "WL": (1.0, 0.0),
     "WR": (0.0, 1.0),
     "LFE2": (0.0, 0.0),
@@ -79,8 +81,12 @@ _LAYOUTS: dict[str, tuple[str, ...]] = {
     "octagonal": (*_FRONT, "FC", "BL", "BR", "BC", "SL", "SR"),
     "cube": (*_FRONT, "BL", "BR", "TFL", "TFR", "TBL", "TBR"),
     "downmix": ("DL", "DR"),
+    "binaural": ("BIL", "BIR"),
+    "5.1.4": (*_FRONT, "FC", "LFE", "SL", "SR", "TFL", "TFR", "TBL", "TBR"),
+    "7.1.2": (*_FRONT, "FC", "LFE", "BL", "BR", "SL", "SR", "TFL", "TFR"),
+    "7.1.4": (*_FRONT, "FC", "LFE", "BL", "BR", "SL", "SR", "TFL", "TFR", "TBL", "TBR"),
 }
-"""FFmpeg's standard layouts of up to eight channels, in their native order."""
+"""FFmpeg's standard layouts of up to eight channels, and Atmos beds, in their native order."""
 
 
 def channel_names(layout: str) -> tuple[str, ...] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from audio_processor.model import CoverArt, Probe
 TIMEOUT_S = 60.0
 _DESCRIPTION_BYTES = 2**20
 _TAGS_BYTES = 4 * 2**20
-_CHANNEL_COUNT = re.compile(r"(\d+) channels")
 _DECLARING = frozenset({"mp3", "flac", "aiff", "wv", "tta", "ape", "mov", "matroska"})
 """Demuxers whose duration is the header's own word even where the file is shorter."""
 
@@ -82,7 +80,7 @@ def probe(
             f"{file_name!r} contradicts itself about what it holds. "
             "Export it again, without its tags, and upload the new file."
         )
-    channels = _channel_count(form.layout)
+    channels = _channel_count(file_name, form.layout)
     declared_s = _declared_duration_s(source, description, container)
     _check(file_name, channels, form.sample_rate_hz, declared_s, limits)
     cover, warnings = _cover(supervisor, source, description.streams, limits.max_cover_bytes)
@@ -122,11 +120,18 @@ def _begins_like_audio(source: Path) -> bool:
     return any(beginning[at:].startswith(magic) for at, magic in _MAGIC)
 
 
-def _channel_count(layout: str) -> int:
-    """Return how many channels the layout has; 0 where FFmpeg does not say."""
+def _channel_count(file_name: str, layout: str) -> int:
+    """Return how many channels the layout has.
+
+    Raises ``UnsupportedMedia`` where it is not known what they are: they cannot be mixed down.
+    """
     names = channel_names(layout)
-    counted = _CHANNEL_COUNT.match(layout)
-    return len(names) if names else int(counted[1]) if counted else 0
+    if names is None:
+        raise UnsupportedMedia(
+            f"{file_name!r} has a channel layout that cannot be mixed down to stereo "
+            f"({layout}). Export it in stereo."
+        )
+    return len(names)
 
 
 def _declared_duration_s(source: Path, description: Description, container: str) -> float | None:

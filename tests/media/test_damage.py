@@ -1,0 +1,237 @@
+"""Files that are not what they seem: cut short, damaged, empty, foreign, or out for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio_processor.errors import CorruptMedia, LimitExceeded, UnsupportedMedia
+from audio_processor.media.binary import FFmpegBinary
+from audio_processor.media.decode import decode
+from audio_processor.media.diagnosis import Damage, damage
+from audio_processor.media.ffmpeg import Supervisor
+from audio_processor.media.probe import probe
+from tests.media.material import make, music, read
+
+RATE = 44_100
+PCM = music(4.0, RATE)
+
+DECLARING = {
+    "wav": "-c:a pcm_s16le",
+    "RF64 wav": "-c:a pcm_s24le -rf64 always",
+    "flac": "-c:a flac",
+    "aiff": "-c:a pcm_s16be",
+    "caf": "-c:a pcm_s16le",
+    "faststart m4a": "-c:a aac -movflags +faststart",
+    "alac m4a": "-c:a alac -movflags +faststart",
+    "mp3": "-b:a 128k",
+    "vbr mp3": "-q:a 2",
+    "wma": "-c:a wmav2",
+    "wv": "-c:a wavpack",
+    "tta": "-c:a tta",
+    "mka": "-c:a flac",
+}
+"""Containers that say how long they are; the last word is the suffix."""
+
+
+def cut(path: Path, share: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * share)])
+    return path
+
+
+@pytest.mark.parametrize("kind", DECLARING)
+def test_half_a_file_is_refused(
+    kind: str, supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    target = tmp_path / f"x.{kind.rpartition(' ')[2]}"
+    path = cut(make(binary, target, PCM, RATE, DECLARING[kind].split()), 0.5)
+    with pytest.raises(CorruptMedia, match=r"of the 4\.0 s it declares [123]\.\d s are missing"):
+        read(supervisor, path)
+
+
+@pytest.mark.parametrize("kind", DECLARING)
+def test_a_whole_file_passes_without_a_word(
+    kind: str, supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    target = tmp_path / f"x.{kind.rpartition(' ')[2]}"
+    path = make(binary, target, PCM, RATE, DECLARING[kind].split())
+    assert read(supervisor, path)[2].warnings == ()
+
+
+def test_half_a_file_can_be_accepted(
+    supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    path = cut(make(binary, tmp_path / "x.flac", PCM, RATE, []), 0.5)
+    probed = probe(supervisor, path, "x.flac")
+    with decode(supervisor, path, probed, file_name="x.flac", accept_truncated=True) as decoder:
+        frames = sum(len(block) for block in decoder)
+    assert 0 < frames < len(PCM)
+    assert "missing" in decoder.warnings[0]
+
+
+@pytest.mark.parametrize("arguments", ["-q:a 2 -write_xing 0", "-b:a 128k -write_xing 0"])
+def test_an_estimated_length_is_not_held_against_the_file(
+    arguments: str, supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    quiet_then_loud = np.concatenate([np.zeros_like(PCM), PCM])
+    path = make(binary, tmp_path / "x.mp3", quiet_then_loud, RATE, arguments.split())
+    _, heard, decoder = read(supervisor, path)
+    assert len(heard) == pytest.approx(len(quiet_then_loud), abs=3 * 1152)
+    assert decoder.warnings == ()
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("ogg", "libvorbis"), ("opus", "libopus")])
+def test_half_an_ogg_is_what_it_is(
+    suffix: str, codec: str, supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    """Ogg declares no length: a recording that was stopped is whole."""
+    path = make(binary, tmp_path / f"x.{suffix}", music(4.0, 48_000), 48_000, ["-c:a", codec])
+    _, heard, _ = read(supervisor, cut(path, 0.5))
+    assert 0.5 < len(heard) / 48_000 < 3.5
+
+
+def test_an_m4a_without_its_index_is_refused(
+    supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    path = cut(make(binary, tmp_path / "x.m4a", PCM, RATE, ["-c:a", "aac"]), 0.5)
+    with pytest.raises(CorruptMedia, match="damaged"):
+        probe(supervisor, path, "x.m4a")
+
+
+def test_a_wav_that_was_streamed_is_whole(
+    supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    """A header written into a pipe says 0xFFFFFFFF, or 0: not said."""
+    path = make(binary, tmp_path / "x.wav", PCM, RATE, ["-bitexact"])
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    for size in (b"\xff\xff\xff\xff", b"\0\0\0\0"):
+        data[at : at + 4] = size
+        path.write_bytes(data)
+        probed, heard, _ = read(supervisor, path)
+        assert probed.declared_duration_s is None
+        assert len(heard) == len(PCM)
+
+
+def test_a_scratch_is_a_warning(
+    supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    path = make(binary, tmp_path / "x.flac", PCM, RATE, [])
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    path.write_bytes(data)
+    _, heard, decoder = read(supervisor, path)
+    assert len(heard) >= len(PCM) - 3 * 4608
+    assert "damaged" in decoder.warnings[0]
+
+
+def test_a_ruin_is_refused(supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path) -> None:
+    path = make(binary, tmp_path / "x.aac", music(10.0, RATE), RATE, ["-c:a", "aac"])
+    data = np.frombuffer(bytearray(path.read_bytes()), np.uint8).copy()
+    rng = np.random.default_rng(1)
+    hit = rng.choice(np.arange(4000, len(data)), len(data) // 150, replace=False)
+    data[hit] ^= rng.integers(1, 256, len(hit)).astype(np.uint8)
+    path.write_bytes(data.tobytes())
+    with pytest.raises(CorruptMedia):
+        read(supervisor, path)
+
+
+def test_damage_is_counted_by_the_packet() -> None:
+    said = "\n".join(
+        [
+            "[aac @ 0x1] [error] Input buffer exhausted before END element found",
+            "[a/aac @ 0x2] [error] Error submitting packet to decoder: Invalid data found",
+            "[a/pcm @ 0x2] [error] Decoding error: Invalid data found",
+            "[mov @ 0x3] [error] stream 0, offset 0x9fe6: partial file",
+        ]
+    )
+    assert damage(said) == Damage(packets=2, cut_short=True)
+    assert damage("") == Damage(packets=0, cut_short=False)
+
+
+def test_how_much_damage_is_too_much_depends_on_the_length() -> None:
+    hour = 3600 * RATE
+    assert not Damage(10, False).is_serious(0)
+    assert Damage(11, False).is_serious(0)
+    assert not Damage(600, False).is_serious(hour)
+    assert Damage(800, False).is_serious(hour)
+
+
+def test_more_than_the_longest_track_is_refused_while_decoding(
+    supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    path = make(binary, tmp_path / "x.ogg", PCM, RATE, ["-c:a", "libvorbis"])
+    probed = probe(supervisor, path, "x.ogg")
+    with (
+        decode(supervisor, path, probed, file_name="x.ogg", max_duration_s=2.0) as decoder,
+        pytest.raises(LimitExceeded, match="longer than"),
+    ):
+        for _ in decoder:
+            pass
+    assert decoder.frames <= 2 * RATE
+
+
+def test_not_a_number_comes_through_for_the_meter_to_refuse(
+    supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    pcm = PCM.copy()
+    pcm[1000, 0] = np.nan
+    pcm[2000, 1] = np.inf
+    path = make(binary, tmp_path / "x.wav", pcm, RATE, ["-c:a", "pcm_f32le"])
+    _, heard, _ = read(supervisor, path)
+    assert np.isnan(heard[1000, 0])
+    assert np.isinf(heard[2000, 1])
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", CorruptMedia),
+        (b"x", UnsupportedMedia),
+        (b"This is a letter to the editor.\n" * 200, UnsupportedMedia),
+        (bytes(100_000), UnsupportedMedia),
+        (np.random.default_rng(9).bytes(100_000), UnsupportedMedia),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", CorruptMedia),
+        (b"fLaC\x00\x00\x00\x22", CorruptMedia),
+        (b"ID3\x04\x00\x00\x00\x00\x0f\x76" + bytes(2000), CorruptMedia),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(500), UnsupportedMedia),
+    ],
+    ids=["empty", "a byte", "text", "zeros", "noise", "wav", "flac", "mp3", "png"],
+)
+def test_what_is_no_audio(
+    content: bytes, error: type[Exception], supervisor: Supervisor, tmp_path: Path
+) -> None:
+    path = tmp_path / "source"
+    path.write_bytes(content)
+    with pytest.raises(error, match=r"'song\.mp3'") as refused:
+        probe(supervisor, path, "song.mp3")
+    assert str(tmp_path) not in str(refused.value)
+
+
+PLAYLISTS = {
+    "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{canary}\n#EXT-X-ENDLIST\n",
+    "ffconcat": "ffconcat version 1.0\nfile '{canary}'\n",
+    "dash": (
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+        'profiles="urn:mpeg:dash:profile:isoff-main:2011"><Period><AdaptationSet>'
+        "<Representation><BaseURL>{canary}</BaseURL></Representation></AdaptationSet>"
+        "</Period></MPD>"
+    ),
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 9 RTP/AVP 0\n",
+}
+
+
+@pytest.mark.parametrize("suffix", ["", ".mp3", ".m3u8", ".ffconcat", ".mpd", ".sdp"])
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_playlist_reads_no_other_file(
+    kind: str, suffix: str, supervisor: Supervisor, binary: FFmpegBinary, tmp_path: Path
+) -> None:
+    canary = make(binary, supervisor.job_dir / "canary.wav", PCM, RATE, [])
+    path = supervisor.job_dir / f"source{suffix}"
+    path.write_text(PLAYLISTS[kind].format(canary=canary.name))
+    with pytest.raises(UnsupportedMedia):
+        probe(supervisor, path, "song.mp3")
