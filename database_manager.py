@@ -21,7 +21,7 @@ from audio_processor.model import COMPLETED, FAILED, PENDING, Claim, TrackSummar
 from uploads_queue import clock, history, inspection, writing
 from uploads_queue.claiming import Claiming
 from uploads_queue.columns import MAX_KEY_BYTES
-from uploads_queue.connect import open_engine
+from uploads_queue.connect import Patience, open_engine
 from uploads_queue.faults import MIGRATE, ValueRefused
 from uploads_queue.place import read_config
 from uploads_queue.records import (
@@ -69,6 +69,7 @@ class DatabaseManager:
         max_attempts: int = 3,
         pool_size: int = 4,
         connect_timeout_s: float = 10.0,
+        lock_timeout_s: float = 10.0,
         auto_migrate: bool | None = None,
     ) -> None:
         """``auto_migrate``: bring the table up to date on first use; by default SQLite's only."""
@@ -78,9 +79,8 @@ class DatabaseManager:
         self._dialect = self._place.dialect
         self._lease_s = lease_s
         self._claiming = Claiming(self._dialect, lease_s, max_attempts)
-        self._engine = open_engine(
-            self._place, pool_size=pool_size, connect_timeout_s=connect_timeout_s
-        )
+        patience = Patience(_whole(connect_timeout_s), _whole(lock_timeout_s))
+        self._engine = open_engine(self._place, pool_size=pool_size, patience=patience)
         self._any_schema = Transactions(self._engine, self._place)
         self._migrates = self._dialect == "sqlite" if auto_migrate is None else auto_migrate
         self._ready = not self._migrates
@@ -316,6 +316,10 @@ class DatabaseManager:
                     self.ensure_schema()
                     self._ready = True
         return self._any_schema
+
+
+def _whole(seconds: float) -> int:
+    return max(1, round(seconds))
 
 
 def _storable(text: str) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, text
 
 from audio_processor.errors import DatabaseUnavailable
-from uploads_queue.connect import for_writing, open_engine
+from uploads_queue.connect import MIGRATING, for_writing, open_engine
 from uploads_queue.faults import FOREIGN, Kind, translate, understand
 from uploads_queue.place import Place
 
@@ -31,6 +31,7 @@ LOCK_WAIT_S = 900.0
 POLL_S = 0.5
 MAX_TRIES = 5
 RETRY_S = 2.0
+REPEATED = {Kind.CONFLICT, Kind.LOCKED}
 
 log = logging.getLogger(__name__)
 _one_at_a_time = threading.Lock()
@@ -62,7 +63,7 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 def _migrate(place: Place, step: Callable[[Config], None]) -> None:
-    engine = open_engine(place, pool_size=1, patient=True)
+    engine = open_engine(place, pool_size=1, patience=MIGRATING)
     try:
         with _one_at_a_time:
             for attempt in range(1, MAX_TRIES + 1):
@@ -70,7 +71,7 @@ def _migrate(place: Place, step: Callable[[Config], None]) -> None:
                     return _locked(engine, step)
                 except FOREIGN as error:
                     # a table lock not had in time, or two index builds that met
-                    if attempt == MAX_TRIES or understand(error).kind is not Kind.CONFLICT:
+                    if attempt == MAX_TRIES or understand(error).kind not in REPEATED:
                         raise translate(error, place) from error
                     log.info("migration repeated: the table is busy, try %d", attempt)
                     time.sleep(RETRY_S)

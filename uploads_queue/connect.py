@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,6 @@ from audio_processor.errors import ConfigError
 from uploads_queue.faults import TLS
 from uploads_queue.place import Place
 
-SILENCE_TIMEOUT_S = 30
-"""A connection that says nothing for so long is dead: well inside a lease of 90 s."""
-LOCK_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 15
 RECYCLE_S = 1800
 """Shorter than the idle time after which proxies and servers hang up."""
@@ -29,16 +27,26 @@ DRIVERS = {
 }
 
 
-def open_engine(
-    place: Place, *, pool_size: int, connect_timeout_s: float = 10.0, patient: bool = False
-) -> Engine:
-    """Return a lazily connecting pool of up to ``2 × pool_size`` connections.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for what; whole seconds, since the drivers know no parts of one."""
 
-    ``patient`` is for migrations: a statement may take as long as it takes.
-    """
+    connect_s: int = 10
+    lock_s: int = 10
+    """For a row (SQLite: the file) that another transaction holds."""
+    silence_s: int | None = 30
+    """A connection that says nothing for so long is dead: well inside a lease of 90 s."""
+
+
+MIGRATING = Patience(silence_s=None)
+"""Building an index takes as long as it takes."""
+
+
+def open_engine(place: Place, *, pool_size: int, patience: Patience) -> Engine:
+    """Return a lazily connecting pool of up to ``2 × pool_size`` connections."""
     engine = create_engine(
         _url(place),
-        connect_args=_connect_args(place, max(1, round(connect_timeout_s)), patient=patient),
+        connect_args=_connect_args(place, patience),
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -53,6 +61,8 @@ def open_engine(
         _prepare_sqlite(engine, place)
     if place.dialect == "mysql" and place.tls.required:
         _insist_on_tls(engine, place)
+    if place.dialect == "postgresql" and patience.silence_s is not None:
+        _limit_lock_waits(engine, patience.lock_s)
     return engine
 
 
@@ -74,25 +84,28 @@ def _url(place: Place) -> URL:
     )
 
 
-def _connect_args(place: Place, timeout_s: int, *, patient: bool) -> dict[str, Any]:
+def _connect_args(place: Place, patience: Patience) -> dict[str, Any]:
     match place.dialect:
         case "mysql":
-            return _mysql_args(place, timeout_s, patient=patient)
+            args = _mysql_args(place, patience)
         case "postgresql":
-            return _postgresql_args(place, timeout_s)
+            args = _postgresql_args(place, patience)
         case _:
-            return {"timeout": LOCK_TIMEOUT_S}
+            args = {"timeout": patience.lock_s}
+    return {key: value for key, value in args.items() if value is not None}
 
 
-def _mysql_args(place: Place, timeout_s: int, *, patient: bool) -> dict[str, Any]:
+def _mysql_args(place: Place, patience: Patience) -> dict[str, Any]:
     tls = place.tls
     verified = tls.required and tls.verify
-    args: dict[str, Any] = {
+    return {
         "charset": "utf8mb4",
         "collation": "utf8mb4_general_ci",  # MariaDB has no utf8mb4_0900_ai_ci
-        "connection_timeout": timeout_s,
+        "connection_timeout": patience.connect_s,
+        "read_timeout": patience.silence_s,
+        "write_timeout": patience.silence_s,
         "init_command": (
-            f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}"
+            f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {patience.lock_s}"
         ),
         "ssl_ca": (tls.ca_file or SYSTEM_CA_FILE) if verified else None,
         "ssl_cert": tls.cert_file,
@@ -101,28 +114,35 @@ def _mysql_args(place: Place, timeout_s: int, *, patient: bool) -> dict[str, Any
         "ssl_verify_identity": verified or None,
         "unix_socket": place.unix_socket,
     }
-    if not patient:
-        args |= {"read_timeout": SILENCE_TIMEOUT_S, "write_timeout": SILENCE_TIMEOUT_S}
-    return {key: value for key, value in args.items() if value is not None}
 
 
-def _postgresql_args(place: Place, timeout_s: int) -> dict[str, Any]:
+def _postgresql_args(place: Place, patience: Patience) -> dict[str, Any]:
     tls = place.tls
     verified = tls.required and tls.verify
-    args: dict[str, Any] = {
+    silence_s = patience.silence_s or 60
+    return {
         "application_name": "audio-processor",
-        "connect_timeout": timeout_s,
-        "keepalives_idle": SILENCE_TIMEOUT_S // 3,
-        "keepalives_interval": SILENCE_TIMEOUT_S // 3,
+        "connect_timeout": patience.connect_s,
+        # a statement may be long; only a peer that does not even acknowledge is dead
+        "keepalives_idle": silence_s // 3,
+        "keepalives_interval": silence_s // 3,
         "keepalives_count": 2,
-        "tcp_user_timeout": SILENCE_TIMEOUT_S * 1000,
+        "tcp_user_timeout": silence_s * 1000,
         "sslmode": "verify-full" if verified else "require" if tls.required else None,
         "sslrootcert": (tls.ca_file or "system") if verified else None,
         "sslcert": tls.cert_file,
         "sslkey": tls.key_file,
         "host": place.unix_socket,
     }
-    return {key: value for key, value in args.items() if value is not None}
+
+
+def _limit_lock_waits(engine: Engine, lock_s: int) -> None:
+    """LOCAL, so that behind a transaction pooler no other client inherits the limit."""
+
+    @event.listens_for(engine, "begin")
+    def limit(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes", False):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{lock_s}s'")
 
 
 def _insist_on_tls(engine: Engine, place: Place) -> None:

@@ -19,6 +19,8 @@ class Kind(Enum):
 
     CONFLICT = auto()
     """Two transactions met; the whole transaction is to be done again."""
+    LOCKED = auto()
+    """Another transaction holds what is wanted, and went on holding it."""
     DISCONNECTED = auto()
     """The connection broke or could not be made."""
     UNAVAILABLE = auto()
@@ -58,14 +60,15 @@ NO_ROOM = "its disk is full"
 REFUSED_VALUE = "the column cannot hold this value"
 EXISTS = "the value exists already"
 
-_C, _D, _U = Kind.CONFLICT, Kind.DISCONNECTED, Kind.UNAVAILABLE
+_C, _L, _D, _U = Kind.CONFLICT, Kind.LOCKED, Kind.DISCONNECTED, Kind.UNAVAILABLE
 _P, _V = Kind.CONFIGURATION, Kind.VALUE
 
 TABLE: dict[str | int, Fault] = {
     code: Fault(kind, advice)
     for kind, advice, codes in (
         # PostgreSQL: SQLSTATE, its documentation's appendix A
-        (_C, BUSY, ("40001", "40P01", "55P03")),
+        (_C, BUSY, ("40001", "40P01")),
+        (_L, BUSY, ("55P03",)),
         (_D, UNREACHABLE, ("08000", "08001", "08003", "08004", "08006", "57P05")),
         (_D, RESTARTING, ("57P01", "57P02", "57P03")),
         (_U, FULL, ("53300",)),
@@ -79,7 +82,8 @@ TABLE: dict[str | int, Fault] = {
         (Kind.DUPLICATE, EXISTS, ("23505",)),
         (_V, REFUSED_VALUE, ("22001", "22021", "22P05")),
         # MySQL and MariaDB: their error numbers; 2000 and up are the driver's
-        (_C, BUSY, (1205, 1213, 1020)),
+        (_C, BUSY, (1213, 1020)),
+        (_L, BUSY, (1205,)),
         (_D, UNREACHABLE, (2002, 2003, 2005, 2006, 2013, 2014, 2027, 2045, 2048, 2055)),
         (_D, RESTARTING, (1053, 1077, 1079, 1927)),
         (_U, FULL, (1040, 1203, 1226)),
@@ -94,7 +98,7 @@ TABLE: dict[str | int, Fault] = {
         (Kind.DUPLICATE, EXISTS, (1062,)),
         (_V, REFUSED_VALUE, (1366, 1406)),
         # SQLite: result codes, by name
-        (_C, BUSY, ("SQLITE_BUSY", "SQLITE_LOCKED")),
+        (_L, BUSY, ("SQLITE_BUSY", "SQLITE_LOCKED")),
         (_U, NO_ROOM, ("SQLITE_FULL",)),
         (_U, "its file could not be read or written", ("SQLITE_IOERR",)),
         (_P, "the file cannot be opened; check 'database' in db_config", ("SQLITE_CANTOPEN",)),

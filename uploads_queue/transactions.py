@@ -19,11 +19,12 @@ from uploads_queue.connect import for_writing
 from uploads_queue.faults import FOREIGN, Kind, translate, understand
 from uploads_queue.place import Place
 
-MAX_TRIES = {Kind.CONFLICT: 12, Kind.DISCONNECTED: 3}
+MAX_TRIES = {Kind.CONFLICT: 12, Kind.LOCKED: 3, Kind.DISCONNECTED: 3}
 MAX_RETRY_S = 30.0
 """No retry starts after this: a renewal that hangs on must end before its lease does."""
 WAITS = {
     Kind.CONFLICT: wait_random_exponential(multiplier=0.01, max=0.5),
+    Kind.LOCKED: wait_random_exponential(multiplier=0.1, max=1.0),
     Kind.DISCONNECTED: wait_random_exponential(multiplier=0.25, max=2.0),
 }
 
@@ -44,10 +45,10 @@ class Transactions:
         self._place = place
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Return what the work reads in one transaction."""
+        """Return what the work reads in one transaction, which is rolled back."""
 
         def once() -> T:
-            with self._reading.begin() as connection:
+            with self._reading.connect() as connection:
                 return work(connection)
 
         return self._bounded(once)
@@ -72,7 +73,7 @@ class Transactions:
     def once(self, work: Callable[[Connection], T]) -> T:
         """Return what the work reads, without a second try: for asking whether it is there."""
         try:
-            with self._reading.begin() as connection:
+            with self._reading.connect() as connection:
                 return work(connection)
         except FOREIGN as error:
             raise translate(error, self._place) from error
@@ -102,7 +103,8 @@ def _give_up(state: RetryCallState) -> bool:
 
 
 def _wait(state: RetryCallState) -> float:
-    return WAITS[_kind(state)](state)
+    wait = WAITS.get(_kind(state))  # asked for also where no other try follows
+    return wait(state) if wait else 0.0
 
 
 def _tell(state: RetryCallState) -> None:

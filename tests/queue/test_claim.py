@@ -1,0 +1,238 @@
+"""Who gets which row, and how often."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import count
+
+import pytest
+
+from audio_processor.errors import LeaseLost
+from audio_processor.model import Claim
+from database_manager import DatabaseManager
+from tests.queue.backend import Backend, row, summary, taken
+
+
+def test_two_hundred_claims_by_eight_threads_hand_out_no_row_twice(
+    queue: DatabaseManager,
+) -> None:
+    for number in range(200):
+        queue.insert(f"u{number}", f"{number}.mp3")
+
+    def work(worker: int) -> list[Claim]:
+        claims = []
+        while (claim := queue.claim(f"w{worker}")) is not None:
+            claims.append(claim)
+        return claims
+
+    with ThreadPoolExecutor(8) as threads:
+        by_thread = list(threads.map(work, range(8)))
+    claims = [claim for part in by_thread for claim in part]
+    assert sorted(c.upload_id for c in claims) == sorted(f"u{n}" for n in range(200))
+    assert len({c.lease_token for c in claims}) == 200
+    assert {c.attempt for c in claims} == {1}
+    for claim in claims:
+        assert row(queue, claim.upload_id).worker_id == claim.worker_id
+
+
+def test_a_claim_waits_for_nobody(queue: DatabaseManager, backend: Backend) -> None:
+    """With the oldest row locked by another transaction, the next one is handed out at once.
+
+    SQLite has no row locks; there it is a long reader that must hold nobody up.
+    """
+    queue.insert("busy", "busy.mp3")
+    backend.age("busy", 60)
+    queue.insert("free", "free.mp3")
+    with closing(backend.connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("BEGIN")
+        locking = "" if backend.db_type == "sqlite" else "FOR UPDATE"
+        cursor.execute(f"SELECT * FROM Uploads WHERE upload_id = 'busy' {locking}")
+        cursor.fetchall()
+        first = "busy" if backend.db_type == "sqlite" else "free"
+        assert taken(queue).upload_id == first
+        if locking:
+            assert queue.claim("w") is None
+        cursor.execute("ROLLBACK")
+    assert taken(queue).upload_id != first
+
+
+def test_the_oldest_goes_first_and_the_id_decides_a_tie(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    for upload_id, age_s in (("young", 10), ("old", 300), ("tie-b", 100), ("tie-a", 100)):
+        queue.insert(upload_id, f"{upload_id}.mp3")
+        backend.age(upload_id, age_s)
+    backend.set("tie-b", "uploaded_at", "'2020-01-01 00:00:00'")
+    backend.set("tie-a", "uploaded_at", "'2020-01-01 00:00:00'")
+    order = [taken(queue).upload_id for _ in range(4)]
+    assert order == ["tie-a", "tie-b", "old", "young"]
+
+
+def test_only_tracks_are_claimed(queue: DatabaseManager, backend: Backend) -> None:
+    backend.sql(
+        "INSERT INTO Uploads (upload_id, file_name, upload_type) VALUES ('i', 'a.png', 'image')"
+    )
+    assert queue.claim("w") is None
+    assert queue.claim("w", upload_id="i") is None
+    assert queue.pending() == []
+    assert queue.counts().pending == 0
+
+
+def test_a_row_of_an_old_client_is_claimed_and_processed(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    backend.sql("INSERT INTO Uploads (upload_id, file_name) VALUES ('legacy', 'legacy.mp3')")
+    claim = taken(queue)
+    assert (claim.upload_id, claim.file_name, claim.attempt) == ("legacy", "legacy.mp3", 1)
+    assert claim.uploaded_at is not None
+    queue.reserve_output(claim, "legacy")
+    queue.complete(claim, summary("legacy"))
+    assert backend.sql("SELECT processing_status, error_message FROM Uploads") == [
+        ("completed", None)
+    ]
+
+
+def test_a_named_claim_takes_that_row_or_nothing(queue: DatabaseManager) -> None:
+    queue.insert("a", "a.mp3")
+    queue.insert("b", "b.mp3")
+    claim = queue.claim("w", upload_id="b")
+    assert claim is not None
+    assert claim.upload_id == "b"
+    assert queue.claim("w", upload_id="b") is None
+    assert queue.claim("w", upload_id="nobody") is None
+    assert queue.claim("w", upload_id="nul\0") is None
+    queue.complete(claim, summary("b"))
+    assert queue.claim("w", upload_id="b") is None
+
+
+def test_a_row_in_backoff_waits_by_the_databases_clock(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    queue.insert("a", "a.mp3")
+    queue.retry_later(
+        taken(queue), error_code="store_unavailable", error_message="503", delay_s=600
+    )
+    record = row(queue, "a")
+    assert record.status == "0"
+    assert 590 < record.wait_s <= 600
+    assert (record.error_code, record.error_message) == ("store_unavailable", "503")
+    assert queue.claim("w") is None
+    assert queue.claim("w", upload_id="a") is None
+    assert queue.claimable() == 0
+    assert queue.counts().backing_off == 1
+    backend.set("a", "available_at", backend.now(-1))
+    assert queue.claimable() == 1
+    assert taken(queue).attempt == 2
+    assert row(queue, "a").available_at is None
+
+
+def test_attempts_are_counted_at_the_claim_and_a_hand_back_refunds_one(
+    queue: DatabaseManager,
+) -> None:
+    queue.insert("a", "a.mp3")
+    claim = taken(queue)
+    assert row(queue, "a").attempts == 1
+    queue.hand_back(claim)
+    assert row(queue, "a").attempts == 0
+    again = taken(queue)
+    assert again.attempt == 1
+    queue.retry_later(again, error_code="x", error_message="y", delay_s=0)
+    assert taken(queue).attempt == 2
+    outcomes = [a.outcome for a in row(queue, "a").history]
+    assert outcomes == ["handed_back", "retried", "running"]
+
+
+def test_a_lease_is_as_long_as_asked_by_the_databases_clock(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")  # a worker fourteen hours ahead
+    time.tzset()
+    try:
+        queue = backend.open(lease_s=120)
+        queue.insert("a", "a.mp3")
+        claim = taken(queue)
+        left = row(queue, "a").lease_remaining_s
+        assert left is not None
+        assert 110 < left <= 120
+        backend.set("a", "lease_expires_at", backend.now(5))
+        queue.renew(claim)
+        (lease,) = queue.leases()
+        assert lease.remaining_s is not None
+        assert 110 < lease.remaining_s <= 120
+        assert queue.oldest_pending_age_s() is None
+        queue.hand_back(claim)
+        assert (queue.oldest_pending_age_s() or 0.0) < 60
+        queue.close()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_an_expired_lease_is_claimed_again_and_a_running_one_is_not(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    queue.insert("a", "a.mp3")
+    first = taken(queue, "w1")
+    assert queue.claim("w2") is None
+    backend.expire("a")
+    assert queue.counts().expired == 1
+    second = taken(queue, "w2")
+    assert (second.upload_id, second.attempt, second.worker_id) == ("a", 2, "w2")
+    with pytest.raises(LeaseLost):
+        queue.renew(first)
+    queue.renew(second)
+    assert [a.outcome for a in row(queue, "a").history] == ["lease_expired", "running"]
+
+
+def test_a_late_renewal_that_nobody_forestalled_keeps_the_row(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    queue.insert("a", "a.mp3")
+    claim = taken(queue)
+    backend.expire("a")
+    queue.renew(claim)
+    assert queue.claim("other") is None
+
+
+def test_a_job_that_kills_its_workers_is_failed_and_does_not_loop(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    queue.insert("poison", "poison.mp3")
+    queue.insert("fine", "fine.mp3")
+    backend.age("poison", 60)
+    numbers = count(1)
+    for _ in range(3):
+        claim = taken(queue, f"w{next(numbers)}")
+        assert claim.upload_id == "poison"
+        queue.reserve_output(claim, "poison")
+        backend.expire("poison")
+    assert taken(queue).upload_id == "fine"
+    record = row(queue, "poison")
+    assert (record.status, record.error_code) == ("failed", "attempts_exhausted")
+    assert record.error_message is not None
+    assert "Attempt 3 of 3" in record.error_message
+    assert "w3" in record.error_message
+    assert record.output_key is None
+    assert [a.outcome for a in record.history] == ["lease_expired"] * 3
+    assert record.history[-1].error_code == "attempts_exhausted"
+    assert queue.claim("w") is None
+
+
+def test_a_row_that_another_client_is_processing_is_left_alone_but_shown_and_freed(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    backend.sql(
+        "INSERT INTO Uploads (upload_id, file_name, processing_status)"
+        " VALUES ('theirs', 'theirs.mp3', 'processing')"
+    )
+    assert queue.claim("w") is None
+    counts = queue.counts()
+    assert (counts.processing, counts.unleased, counts.expired) == (1, 1, 0)
+    (lease,) = queue.leases()
+    assert (lease.worker_id, lease.remaining_s) == (None, None)
+    assert queue.reset("theirs")
+    assert taken(queue).upload_id == "theirs"
