@@ -4,9 +4,9 @@ soxr aligns its output with its input itself (its latency is taken off the head 
 at the tail), so all that is left to do here is to hold the length to
 ``round(frames × target / source)`` and to feed it blocks of one size.
 
-Quality ``HQ`` is linear phase with aliases and images below −120 dB and 0.91 of the
-Nyquist band passed; ``VHQ`` goes further below 24-bit noise at 1.4 times the cost, and a
-lossy encoder behind it cannot tell.
+Quality ``HQ`` is linear phase, passes 0.91 of the Nyquist band and keeps aliases and images
+20 bits down; ``VHQ`` keeps them 28 bits down at 1.4 times the cost, and a lossy encoder
+behind it cannot tell.
 """
 
 from __future__ import annotations

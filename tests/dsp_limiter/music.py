@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,17 +10,6 @@ import imageio_ffmpeg
 import numpy as np
 
 from audio_processor.model import Block
-from tests.requirements import missing
-
-
-def track(name: str) -> Path:
-    """The corpus file of this name, or the test is skipped (a failure in CI)."""
-    folder = os.environ.get("AUDIO_PROCESSOR_CORPUS")
-    corpus = Path(folder) if folder else Path(__file__).parents[2] / "bench" / "corpus"
-    found = sorted(corpus.rglob(name))
-    if not found:
-        missing(f"{name} is not in the corpus ({corpus}); `make corpus` brings it")
-    return found[0]
 
 
 def decoded(path: Path, seconds: float | None = None) -> tuple[Block, int]:
