@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from audio_processor.dsp import gating
 from audio_processor.dsp.loudness import LoudnessMeter
 from audio_processor.dsp.measure import LevelMeter
 from audio_processor.model import Block, Loudness
-from tests.requirements import missing
+from tests.corpus import corpus_track_or_skip
 
 # sparse and dense, loud and quiet, 44.1 and 48 kHz, Vorbis and Opus
 TRACKS = (
@@ -49,16 +48,8 @@ class Track:
     """As FFmpeg's ebur128 filter reads it."""
 
 
-def corpus() -> Path:
-    folder = os.environ.get("AUDIO_PROCESSOR_CORPUS")
-    return Path(folder) if folder else Path(__file__).parents[2] / "bench" / "corpus"
-
-
 def load(name: str) -> Track:
-    found = sorted(corpus().rglob(name))
-    if not found:
-        missing(f"{name} is not in the corpus ({corpus()}); `make corpus` brings it")
-    return decode(found[0])
+    return decode(corpus_track_or_skip(name))
 
 
 def decode(path: Path) -> Track:
