@@ -15,7 +15,8 @@ LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "wmalossless", "mlp
 """How the names of FFmpeg's lossless codecs begin."""
 
 _DAMAGED_PACKET = re.compile(
-    r"(?:Error submitting packet to decoder|Decoding error|Error while decoding): ", re.IGNORECASE
+    # FFmpeg 7 and later (two of them), FFmpeg 5 and 6; one line a packet each
+    r"Error submitting packet to decoder: |Decoding error: |Error while decoding stream #"
 )
 _CUT_SHORT = re.compile(
     r"partial file|File ended prematurely|Error during demuxing|Truncat", re.IGNORECASE

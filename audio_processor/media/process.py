@@ -175,7 +175,8 @@ class Process:
         stderr = self._watch.join(_REAP_TIMEOUT_S)
         if returncode == 0:
             return Finished(b"", stderr, self._cpu_s)
-        if self._cpu_s >= self._cpu_limit_s:
+        # the kernel counts ticks for the limit and something finer for us, which may be less
+        if returncode == -signal.SIGKILL and self._cpu_s >= 0.5 * self._cpu_limit_s:
             raise EncoderTimeout(
                 f"FFmpeg used up its {self._cpu_limit_s} s of CPU time trying to {self.what}"
             )

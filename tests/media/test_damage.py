@@ -146,10 +146,11 @@ def test_damage_is_counted_by_the_packet() -> None:
             "[aac @ 0x1] [error] Input buffer exhausted before END element found",
             "[a/aac @ 0x2] [error] Error submitting packet to decoder: Invalid data found",
             "[a/pcm @ 0x2] [error] Decoding error: Invalid data found",
+            "[error] Error while decoding stream #0:0: Invalid data found",
             "[mov @ 0x3] [error] stream 0, offset 0x9fe6: partial file",
         ]
     )
-    assert damage(said) == Damage(packets=2, cut_short=True)
+    assert damage(said) == Damage(packets=3, cut_short=True)
     assert damage("") == Damage(packets=0, cut_short=False)
 
 

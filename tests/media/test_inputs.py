@@ -63,7 +63,8 @@ KINDS = {
         spare_frames=3 * 1152,
         late_frames=1105,
     ),
-    "m4a aac": Kind("m4a", "-c:a aac -b:a 192k", "mov", "aac"),
+    # older FFmpegs do not drop the last frame's padding
+    "m4a aac": Kind("m4a", "-c:a aac -b:a 192k", "mov", "aac", spare_frames=1023),
     "adts": Kind(
         *("aac", "-c:a aac -b:a 192k", "aac", "aac"),
         declares=False,
@@ -136,7 +137,7 @@ def test_sample_rate(
 @pytest.mark.parametrize(
     ("suffix", "video"),
     [
-        ("mp4", "mpeg4"),
+        ("mov", "mpeg4"),
         ("mkv", "mpeg4"),
         ("avi", "mpeg4"),
         ("ts", "mpeg2video"),

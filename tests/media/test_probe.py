@@ -98,7 +98,8 @@ def test_cover_art_is_read_and_is_no_stream(
     assert probed.cover.data == picture.read_bytes()
     assert probed.cover.mime_type == {".jpg": "image/jpeg", ".png": "image/png"}[picture.suffix]
     assert probed.declared_duration_s == pytest.approx(1.0, abs=0.06)
-    assert (len(heard), decoder.warnings, probed.warnings) == (RATE, (), ())
+    assert RATE <= len(heard) < RATE + 1024
+    assert decoder.warnings == probed.warnings == ()
 
 
 def test_cover_art_in_a_vorbis_comment(
