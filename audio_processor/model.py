@@ -246,6 +246,14 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class Dip:
+    """A place in the programme, and by how much: of an overshoot, or of the gain taken there."""
+
+    at_s: float
+    depth_db: float
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to encode a tier."""
 
@@ -254,6 +262,8 @@ class Candidate:
     tns: bool = True
     trim_db: float = 0.0
     """Added to the plan's gain for this tier alone."""
+    dips: tuple[Dip, ...] = field(default=(), repr=False)
+    """Where the gain gives way for some milliseconds, because an earlier encode overshot there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +291,8 @@ class CandidateResult:
     candidate: Candidate
     measured: Loudness
     accepted: bool
+    overshoots: tuple[Dip, ...] = field(default=(), repr=False)
+    """Where the decoded encode was over the delivered limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from audio_processor.delivery.candidates import Tolerance, listed_candidates
-from audio_processor.delivery.ladder import LadderSpec, Programme, render_ladder
+from audio_processor.delivery.candidates import Tolerance
+from audio_processor.delivery.ladder import LadderSpec, Programme, TierSpec, render_ladder
 from audio_processor.delivery.package import PackageInputs, package
 from audio_processor.delivery.publish import CacheControl, publish
 from audio_processor.delivery.verify import verify
@@ -132,17 +132,17 @@ class _Track:
         self._enter("render")
         ladder = self.line.settings.ladder
         spec = LadderSpec(
-            tiers=self.line.settings.tiers(),
-            candidates={
-                tier.name: listed_candidates(
-                    min(tier.first_ceiling_dbtp, plan.ceiling_dbtp), ladder.max_candidates
+            tiers=tuple(
+                TierSpec(
+                    tier=each.as_tier(),
+                    first_ceiling_dbtp=min(each.first_ceiling_dbtp, plan.ceiling_dbtp),
+                    foreseen_trim_db=TierForecast(
+                        analysis, plan, aac_cutoff_hz(each.as_tier())
+                    ).trim_db,
                 )
-                for tier in ladder.tiers
-            },
-            foreseen_trim_db={
-                tier.name: TierForecast(analysis, plan, aac_cutoff_hz(tier)).trim_db
-                for tier in self.line.settings.tiers()
-            },
+                for each in ladder.tiers
+            ),
+            max_candidates=ladder.max_candidates,
             tolerance=self._tolerance(plan),
             folder=self.folder,
         )

@@ -1,47 +1,32 @@
 """Which way to encode a tier next, given what its earlier encodes measured. Pure.
 
-A codec's overshoot is chaotic: the next ceiling cannot be computed from the last result.
-So a tier walks a short, fixed list of candidates until one measures within tolerance; only
-loudness, which is well behaved, is corrected from the measurement.
+A codec's overshoot is chaotic in size but sits in a few places: a dip of gain there settles it
+in one more encode more often than a lower ceiling for the whole track, and costs no loudness.
+Loudness is well behaved: it is foreseen, and corrected from the measurement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from audio_processor.model import Candidate, CandidateResult, Loudness
+from audio_processor.delivery.dips import deepened
+from audio_processor.model import Candidate, CandidateResult, Dip, Loudness
 
 FULL_SCALE_DBTP = 0.0
 ABSOLUTE_GATE_LUFS = -70.0
 MAX_CORRECTION_DB = 3.0
 """A codec does not move loudness by more; a larger correction would hide a fault."""
+MAX_OVERSHOOTS = 120
+"""Hops over the limit; more of them are no longer a few places."""
 _BACK_OFF_STEP_DB = 0.3
 
 ForeseenTrim = Callable[[float], float]
 """From a ceiling in dBTP to the trim in dB that a tier needs there to be as loud as promised."""
 
 
-_AFTER_THE_FIRST: tuple[tuple[float, Literal["twoloop", "fast"], bool], ...] = (
-    (-1.0, "twoloop", True),
-    (0.0, "twoloop", False),
-    (-1.0, "twoloop", False),
-    (-2.0, "twoloop", True),
-    (-2.0, "fast", True),
-    (-3.0, "twoloop", True),
-    (-3.0, "fast", False),
-)
-"""Change of ceiling in dB, coder, TNS: in the order in which they rescued most tracks."""
-
-
-def listed_candidates(first_ceiling_dbtp: float, most: int) -> tuple[Candidate, ...]:
-    """Return the ways to encode a tier, best first, ``most`` of them at most."""
-    others = (
-        Candidate(first_ceiling_dbtp + change_db, coder, tns)
-        for change_db, coder, tns in _AFTER_THE_FIRST
-    )
-    return (Candidate(first_ceiling_dbtp), *others)[:most]
+_LOWER_BY_DB = (0.0, 0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0)
+"""How far below the first the ceiling of each try lies, if all before it overshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +67,42 @@ def true_peak_dbtp(measured: Loudness) -> float:
 
 
 def next_candidate(
-    listed: Sequence[Candidate],
+    first_ceiling_dbtp: float,
+    most: int,
     tried: Sequence[CandidateResult],
     tolerance: Tolerance,
     foreseen_trim_db: ForeseenTrim = lambda _ceiling_dbtp: 0.0,
 ) -> Candidate | None:
-    """Return the candidate to encode next, or None when one was accepted or the list is done.
+    """Return what to encode next, or None when one was accepted or ``most`` were tried.
 
-    A trim is what the plan foresees for the candidate's ceiling, plus what earlier encodes
-    taught. A candidate whose peak fits but whose loudness does not is repeated with its trim
-    corrected; otherwise the next listed one is taken.
+    The trim is what the plan foresees for the ceiling, plus what earlier encodes taught.
+    Overshoots are answered by dips where they were; where dips do not settle it, or there
+    would be too many, by a lower ceiling with no dips.
     """
-    if not tried:
-        return _trimmed(listed[0], foreseen_trim_db(listed[0].ceiling_dbtp))
-    last = tried[-1]
-    if last.accepted or len(tried) >= len(listed):
+    if tried and (tried[-1].accepted or len(tried) >= most):
         return None
-    learnt_db = last.candidate.trim_db - foreseen_trim_db(last.candidate.ceiling_dbtp)
-    if not tolerance.loudness_fits(last.measured):
-        learnt_db -= tolerance.loudness_error_lu(last.measured)
-        learnt_db = max(-MAX_CORRECTION_DB, min(MAX_CORRECTION_DB, learnt_db))
-        if tolerance.true_peak_fits(last.measured):
-            foreseen_db = foreseen_trim_db(last.candidate.ceiling_dbtp)
-            return _trimmed(last.candidate, foreseen_db + learnt_db)
-    used = {_trimmed(result.candidate, 0.0) for result in tried}
-    for candidate in listed:
-        if candidate not in used:
-            foreseen_db = foreseen_trim_db(candidate.ceiling_dbtp)
-            return _trimmed(candidate, foreseen_db + learnt_db)
-    return None
+    learnt_db = sum(_lesson_lu(result, tolerance) for result in tried)
+    learnt_db = max(-MAX_CORRECTION_DB, min(MAX_CORRECTION_DB, learnt_db))
+    ceiling_dbtp = first_ceiling_dbtp - _LOWER_BY_DB[min(len(tried), len(_LOWER_BY_DB) - 1)]
+    dips: tuple[Dip, ...] = ()
+    if tried:
+        last = tried[-1]
+        dips = deepened(last.candidate.dips, last.overshoots)
+        if len(last.overshoots) > MAX_OVERSHOOTS:
+            dips, ceiling_dbtp = (), min(ceiling_dbtp, last.candidate.ceiling_dbtp - 1.0)
+        elif tolerance.true_peak_fits(last.measured):
+            ceiling_dbtp = last.candidate.ceiling_dbtp
+        elif ceiling_dbtp < last.candidate.ceiling_dbtp:
+            dips = ()
+    trim_db = round(foreseen_trim_db(ceiling_dbtp) + learnt_db, 4)
+    return Candidate(ceiling_dbtp, trim_db=trim_db, dips=dips)
 
 
-def _trimmed(candidate: Candidate, trim_db: float) -> Candidate:
-    return replace(candidate, trim_db=round(trim_db, 4))
+def _lesson_lu(result: CandidateResult, tolerance: Tolerance) -> float:
+    """Return the correction of gain that a result out of tolerance teaches."""
+    if tolerance.loudness_fits(result.measured):
+        return 0.0
+    return -tolerance.loudness_error_lu(result.measured)
 
 
 def best(tried: Sequence[CandidateResult], tolerance: Tolerance) -> CandidateResult:

@@ -105,6 +105,7 @@ class Encode(TypedDict):
     coder: Literal["twoloop", "fast"]
     tns: bool
     trim_db: float
+    dips: int
 
 
 class Tried(TypedDict):

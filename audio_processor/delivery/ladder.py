@@ -1,6 +1,6 @@
 """Render: one decode to every tier's encoder, each encode decoded again and measured.
 
-``decode → chain → gain → per tier: resample → limiter → encoder``, all tiers at once; then
+``decode → chain → gain → per tier: resample → limiter → dips → encoder``, all tiers at once; then
 each ADTS file is decoded and measured, and the tiers out of tolerance go round again with
 their next candidate. PCM never touches the disk.
 """
@@ -22,6 +22,7 @@ from audio_processor.delivery.candidates import (
     next_candidate,
     true_peak_dbtp,
 )
+from audio_processor.delivery.dips import dip_curve, overshoots
 from audio_processor.delivery.fanout import broadcast
 from audio_processor.delivery.timeline import alignment_padding
 from audio_processor.dsp.gain import Gain
@@ -29,6 +30,7 @@ from audio_processor.dsp.limiter import Limiter
 from audio_processor.dsp.measure import LevelMeter
 from audio_processor.dsp.repair import RepairSpikes
 from audio_processor.dsp.resample import Resample
+from audio_processor.dsp.true_peak import TruePeakMeter
 from audio_processor.errors import VerificationFailed
 from audio_processor.mastering.chain import Chain
 from audio_processor.media.decode import decode_adts
@@ -39,6 +41,7 @@ from audio_processor.model import (
     Blocks,
     Candidate,
     CandidateResult,
+    Dip,
     EncodedTier,
     Ladder,
     LimitedBy,
@@ -67,14 +70,20 @@ class Programme:
 
 
 @dataclass(frozen=True, slots=True)
+class TierSpec:
+    """One tier, and where its search for an encode begins."""
+
+    tier: Tier
+    first_ceiling_dbtp: float
+    foreseen_trim_db: ForeseenTrim
+
+
+@dataclass(frozen=True, slots=True)
 class LadderSpec:
     """What to encode and what each encode must measure."""
 
-    tiers: tuple[Tier, ...]
-    candidates: Mapping[str, tuple[Candidate, ...]]
-    """By tier name, best first."""
-    foreseen_trim_db: Mapping[str, ForeseenTrim]
-    """By tier name."""
+    tiers: tuple[TierSpec, ...]
+    max_candidates: int
     tolerance: Tolerance
     folder: Path
 
@@ -99,36 +108,48 @@ def render_ladder(
     Raises ``VerificationFailed`` when a tier stays above full scale whatever is tried,
     and whatever decode and encode raise.
     """
-    attempts: dict[str, list[_Attempt]] = {tier.name: [] for tier in spec.tiers}
-    while True:
-        wanted = {
-            tier: candidate
-            for tier in spec.tiers
-            if (candidate := _wanted(attempts[tier.name], spec, tier)) is not None
-        }
-        if not wanted:
-            break
+    attempts: dict[str, list[_Attempt]] = {each.tier.name: [] for each in spec.tiers}
+    while wanted := tuple(_wanted(attempts, spec)):
         for attempt in _encode_round(supervisor, programme, chain, plan, spec, wanted, advance):
             attempts[attempt.encoded.tier.name].append(attempt)
     return Ladder(
-        tuple(_rendition(attempts[tier.name], spec.tolerance, plan) for tier in spec.tiers)
+        tuple(_rendition(attempts[each.tier.name], spec.tolerance, plan) for each in spec.tiers)
     )
 
 
-def _wanted(attempts: list[_Attempt], spec: LadderSpec, tier: Tier) -> Candidate | None:
-    """Return what to encode this tier with next, or None when it has what it needs."""
-    listed = spec.candidates[tier.name]
-    results = [attempt.result for attempt in attempts]
-    foreseen = spec.foreseen_trim_db[tier.name]
-    candidate = next_candidate(listed, results, spec.tolerance, foreseen)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    tier: Tier
+    candidate: Candidate
+    number: int
+    """Of the try, from 1; names the file."""
+
+
+def _wanted(attempts: Mapping[str, list[_Attempt]], spec: LadderSpec) -> Iterator[_Wanted]:
+    """Yield what to encode next, for each tier that does not have what it needs yet."""
+    for each in spec.tiers:
+        results = [attempt.result for attempt in attempts[each.tier.name]]
+        candidate = _next(each, results, spec)
+        if candidate is not None:
+            yield _Wanted(each.tier, candidate, len(results) + 1)
+
+
+def _next(each: TierSpec, results: list[CandidateResult], spec: LadderSpec) -> Candidate | None:
+    candidate = next_candidate(
+        each.first_ceiling_dbtp,
+        spec.max_candidates,
+        results,
+        spec.tolerance,
+        each.foreseen_trim_db,
+    )
     if candidate is not None or results[-1].accepted:
         return candidate
     closest = best(results, spec.tolerance)
     if true_peak_dbtp(closest.measured) <= FULL_SCALE_DBTP:
         return None
-    if len(results) >= len(listed) + MAX_BACK_OFFS:
+    if len(results) >= spec.max_candidates + MAX_BACK_OFFS:
         raise VerificationFailed(
-            f"Tier {tier.name} decodes to {true_peak_dbtp(closest.measured):+.1f} dBTP "
+            f"Tier {each.tier.name} decodes to {true_peak_dbtp(closest.measured):+.1f} dBTP "
             f"after {len(results)} encodes; it was not published."
         )
     return back_off(closest)
@@ -140,34 +161,35 @@ def _encode_round(
     chain: Chain,
     plan: Plan,
     spec: LadderSpec,
-    wanted: Mapping[Tier, Candidate],
+    wanted: tuple[_Wanted, ...],
     advance: Advance,
 ) -> list[_Attempt]:
-    padding = alignment_padding([tier.sample_rate_hz for tier in spec.tiers])
+    padding = alignment_padding([each.tier.sample_rate_hz for each in spec.tiers])
+    rate = programme.sample_rate_hz
 
-    def attempt(tier: Tier, candidate: Candidate, blocks: Blocks) -> _Attempt:
-        rate = programme.sample_rate_hz
-        resampled = Resample(tier.sample_rate_hz)(blocks, rate)
+    def attempt(want: _Wanted, blocks: Blocks) -> _Attempt:
+        tier, candidate = want.tier, want.candidate
         limiter = Limiter(ceiling_dbtp=candidate.ceiling_dbtp, gain_db=candidate.trim_db)
+        resampled = Resample(tier.sample_rate_hz)(blocks, rate)
+        limited = limiter(resampled, tier.sample_rate_hz)
+        if candidate.dips:
+            dips = dip_curve(candidate.dips, programme.frames / rate)
+            limited = Gain(0.0, dips)(limited, tier.sample_rate_hz)
         encoded = encode_aac(
             supervisor,
-            limiter(resampled, tier.sample_rate_hz),
+            limited,
             tier=tier,
             candidate=candidate,
-            target=spec.folder / f"{tier.name}.{_fingerprint(candidate)}.aac",
+            target=spec.folder / f"{tier.name}.{want.number}.aac",
             padding_frames=padding[tier.sample_rate_hz],
         )
         return _measure(supervisor, encoded, spec.tolerance)
 
     with programme.open() as source:
-        rate = programme.sample_rate_hz
         repaired = RepairSpikes()(source, rate) if programme.has_spikes else source
-        mastered = chain(repaired, rate)
-        levelled = Gain(plan.gain_db, plan.rider)(mastered, rate)
+        levelled = Gain(plan.gain_db, plan.rider)(chain(repaired, rate), rate)
         counted = _told(levelled, programme.frames, advance)
-        return broadcast(
-            counted, [partial(attempt, tier, candidate) for tier, candidate in wanted.items()]
-        )
+        return broadcast(counted, [partial(attempt, want) for want in wanted])
 
 
 def _measure(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance) -> _Attempt:
@@ -180,8 +202,29 @@ def _measure(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance)
             meter.push(block)
             decoded_frames += len(block)
     measured = meter.result()
-    result = CandidateResult(encoded.candidate, measured, accepted=tolerance.fits(measured))
+    fits = tolerance.true_peak_fits(measured)
+    result = CandidateResult(
+        encoded.candidate,
+        measured,
+        accepted=tolerance.fits(measured),
+        overshoots=() if fits else _locate(supervisor, encoded, tolerance),
+    )
     return _Attempt(encoded, decoded_frames, result)
+
+
+def _locate(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance) -> tuple[Dip, ...]:
+    """Decode once more to see where the peaks are too high: rarer and cheaper than an encode."""
+    rate = encoded.tier.sample_rate_hz
+    meter = TruePeakMeter(rate, 2)
+    with decode_adts(supervisor, encoded.path, sample_rate_hz=rate) as blocks:
+        for block in blocks:
+            meter.push(block)
+    return overshoots(
+        meter.envelope(),
+        hop_s=meter.hop_frames / rate,
+        lead_s=encoded.lead_frames / rate,
+        limit_dbtp=tolerance.true_peak_dbtp,
+    )
 
 
 def _rendition(attempts: list[_Attempt], tolerance: Tolerance, plan: Plan) -> Rendition:
@@ -210,9 +253,3 @@ def _told(blocks: Blocks, frames: int, advance: Advance) -> Iterator[Block]:
         yield block
         done += len(block)
         advance(min(1.0, done / max(1, frames)))
-
-
-def _fingerprint(candidate: Candidate) -> str:
-    """Name a candidate's file so that two of one tier never share one."""
-    tns = "tns" if candidate.tns else "no-tns"
-    return f"{candidate.ceiling_dbtp:+.2f}.{candidate.coder}.{tns}.{candidate.trim_db:+.3f}"

@@ -203,6 +203,7 @@ def _candidate(candidate: Candidate) -> doc.Encode:
         "coder": candidate.coder,
         "tns": candidate.tns,
         "trim_db": _level(candidate.trim_db),
+        "dips": len(candidate.dips),
     }
 
 

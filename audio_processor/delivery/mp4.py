@@ -169,6 +169,8 @@ def _edit(file: BinaryIO, timescale: int, movie_timescale: int) -> Edit | None:
 def _sample_sizes(content: bytes) -> tuple[int, ...]:
     if len(content) < 12:
         raise ValueError("the stsz box is cut short")
+    uniform: int
+    count: int
     uniform, count = struct.unpack_from(">II", content, 4)
     if uniform:  # silence: every frame is as short as the next
         if count > _MAX_SAMPLES:

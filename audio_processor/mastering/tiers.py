@@ -14,6 +14,9 @@ from audio_processor.mastering.rider import ridden
 from audio_processor.model import Analysis, Envelope, Plan
 
 MAX_TRIM_DB = 6.0
+CODING_LOSS_LU = 0.05
+"""What an encode loses besides its treble: the mean over 21 tracks at each tier and ceiling,
+0.04 … 0.08 LU."""
 
 
 class TierForecast:
@@ -32,7 +35,7 @@ class TierForecast:
         if ceiling_dbtp not in self._trims:
             reached = reach(
                 self._envelope,
-                self._plan.predicted_lufs + self._loss_lu,
+                self._plan.predicted_lufs + self._loss_lu + CODING_LOSS_LU,
                 ceiling_dbtp,
                 self._plan.gain_db + MAX_TRIM_DB,
             )

@@ -108,9 +108,9 @@ class TierSettings(Group):
 
 
 DEFAULT_TIERS = (
-    TierSettings(name="low", bit_rate=48_000, sample_rate_hz=24_000, first_ceiling_dbtp=-3.0),
-    TierSettings(name="med", bit_rate=64_000, sample_rate_hz=32_000, first_ceiling_dbtp=-3.5),
-    TierSettings(name="high", bit_rate=128_000, sample_rate_hz=44_100, first_ceiling_dbtp=-2.0),
+    TierSettings(name="low", bit_rate=48_000, sample_rate_hz=24_000, first_ceiling_dbtp=-4.0),
+    TierSettings(name="med", bit_rate=64_000, sample_rate_hz=32_000, first_ceiling_dbtp=-4.0),
+    TierSettings(name="high", bit_rate=128_000, sample_rate_hz=44_100, first_ceiling_dbtp=-2.5),
 )
 
 

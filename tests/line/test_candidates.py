@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_processor.delivery.candidates import Tolerance, back_off, best, next_candidate
-from audio_processor.model import Candidate, CandidateResult, Loudness
-
-LISTED = tuple(Candidate(ceiling_dbtp=-1.5 - i) for i in range(3)) + tuple(
-    Candidate(ceiling_dbtp=-1.5 - i, coder="fast") for i in range(3)
+from audio_processor.delivery.candidates import (
+    MAX_OVERSHOOTS,
+    Tolerance,
+    back_off,
+    best,
+    next_candidate,
 )
+from audio_processor.model import Candidate, CandidateResult, Dip, Loudness
+
+FIRST = Candidate(ceiling_dbtp=-2.5)
+MOST = 6
 TOLERANCE = Tolerance(loudness_lufs=-14.0)
 
 
@@ -21,47 +24,76 @@ def _measured(integrated_lufs: float | None, true_peak_dbtp: float | None) -> Lo
     return Loudness(integrated_lufs, 5.0, true_peak_dbtp, true_peak_dbtp, -10.0, -12.0)
 
 
-def _tried(candidate: Candidate, lufs: float | None, dbtp: float | None) -> CandidateResult:
+def _tried(
+    candidate: Candidate, lufs: float | None, dbtp: float | None, *, at_s: tuple[float, ...] = ()
+) -> CandidateResult:
     measured = _measured(lufs, dbtp)
-    return CandidateResult(candidate, measured, TOLERANCE.fits(measured))
+    excess_db = 0.0 if dbtp is None else dbtp - TOLERANCE.true_peak_dbtp
+    overshoots = tuple(Dip(at, excess_db) for at in at_s)
+    return CandidateResult(candidate, measured, TOLERANCE.fits(measured), overshoots)
 
 
-def test_the_first_listed_comes_first() -> None:
-    assert next_candidate(LISTED, [], TOLERANCE) == LISTED[0]
+def _next(*tried: CandidateResult) -> Candidate | None:
+    return next_candidate(FIRST.ceiling_dbtp, MOST, tried, TOLERANCE)
+
+
+def test_the_first_is_at_the_first_ceiling_with_the_foreseen_trim() -> None:
+    foreseen = next_candidate(-2.5, MOST, [], TOLERANCE, lambda ceiling: -ceiling / 10)
+    assert foreseen == Candidate(ceiling_dbtp=-2.5, trim_db=0.25)
 
 
 def test_an_accepted_one_ends_the_walk() -> None:
-    assert next_candidate(LISTED, [_tried(LISTED[0], -14.1, -1.2)], TOLERANCE) is None
+    assert _next(_tried(FIRST, -14.1, -1.2)) is None
 
 
-def test_a_peak_too_high_takes_the_next_listed() -> None:
-    assert next_candidate(LISTED, [_tried(LISTED[0], -14.1, -0.4)], TOLERANCE) == LISTED[1]
+def test_an_overshoot_gets_a_dip_where_it_was() -> None:
+    after = _next(_tried(FIRST, -14.1, 0.5, at_s=(3.25, 7.5)))
+    assert after is not None and after.ceiling_dbtp == FIRST.ceiling_dbtp
+    assert [dip.at_s for dip in after.dips] == [3.25, 7.5]
+    assert all(1.5 < dip.depth_db < 2.5 for dip in after.dips)
 
 
-def test_loudness_alone_is_corrected_on_the_same_candidate() -> None:
-    after = next_candidate(LISTED, [_tried(LISTED[0], -14.5, -1.2)], TOLERANCE)
+def test_dips_add_up_until_a_lower_ceiling_starts_afresh() -> None:
+    tried: list[CandidateResult] = []
+    ceilings, dips = [], []
+    while (candidate := _next(*tried)) is not None:
+        ceilings.append(candidate.ceiling_dbtp)
+        dips.append(len(candidate.dips))
+        tried.append(_tried(candidate, -14.0, 0.3, at_s=(float(len(tried)),)))
+    assert ceilings == [-2.5, -2.5, -2.5, -3.5, -3.5, -4.5]
+    assert dips == [0, 1, 2, 0, 1, 0]
+
+
+def test_too_many_overshoots_are_no_matter_for_dips() -> None:
+    everywhere = tuple(i / 50 for i in range(MAX_OVERSHOOTS + 1))
+    after = _next(_tried(FIRST, -14.0, 0.5, at_s=everywhere))
+    assert after == Candidate(ceiling_dbtp=FIRST.ceiling_dbtp - 1.0)
+
+
+def test_loudness_alone_is_corrected_at_the_same_ceiling() -> None:
+    after = _next(_tried(FIRST, -14.5, -1.2))
     assert after is not None and after.trim_db == pytest.approx(0.5)
-    assert replace(after, trim_db=0.0) == LISTED[0]
+    assert after.ceiling_dbtp == FIRST.ceiling_dbtp and after.dips == ()
 
 
-def test_the_learnt_trim_goes_along_to_the_next() -> None:
-    after = next_candidate(LISTED, [_tried(LISTED[0], -13.5, 0.4)], TOLERANCE)
-    assert after is not None and after.trim_db == pytest.approx(-0.5)
-    assert replace(after, trim_db=0.0) == LISTED[1]
+def test_what_was_learnt_of_loudness_goes_along() -> None:
+    first = _tried(FIRST, -13.5, 0.4, at_s=(1.0,))
+    second = _next(first)
+    assert second is not None and second.trim_db == pytest.approx(-0.5)
+    third = _next(first, _tried(second, -14.0, 0.4, at_s=(2.0,)))
+    assert third is not None and third.trim_db == pytest.approx(-0.5)
 
 
 @given(st.lists(st.tuples(st.floats(-30, -5), st.floats(-6, 6)), min_size=12, max_size=12))
-def test_the_walk_ends_within_the_list_(
-    figures: list[tuple[float, float]],
-) -> None:
+def test_the_walk_ends_in_time(figures: list[tuple[float, float]]) -> None:
     tried: list[CandidateResult] = []
     for lufs, dbtp in figures:
-        candidate = next_candidate(LISTED, tried, TOLERANCE)
+        candidate = _next(*tried)
         if candidate is None:
             break
-        tried.append(_tried(candidate, lufs, dbtp))
-    assert 1 <= len(tried) <= len(LISTED)
-    assert tried[-1].accepted or len(tried) == len(LISTED)
+        tried.append(_tried(candidate, lufs, dbtp, at_s=(1.0,) if dbtp > -1.0 else ()))
+    assert 1 <= len(tried) <= MOST
+    assert tried[-1].accepted or len(tried) == MOST
 
 
 def test_an_encode_that_lost_its_programme_is_never_accepted() -> None:
@@ -73,10 +105,11 @@ def test_silence_that_stayed_silent_is() -> None:
 
 
 def test_the_best_is_the_least_excess_of_peak() -> None:
-    results = [_tried(LISTED[0], -14.0, 0.9), _tried(LISTED[1], -14.2, -0.8)]
+    lower = Candidate(ceiling_dbtp=-3.5)
+    results = [_tried(FIRST, -14.0, 0.9), _tried(lower, -14.2, -0.8)]
     assert best(results, TOLERANCE) is results[1]
 
 
 def test_backing_off_lowers_gain_and_ceiling_by_more_than_the_excess() -> None:
-    lowered = back_off(_tried(LISTED[0], -14.0, 1.2))
-    assert lowered.trim_db < -1.2 and lowered.ceiling_dbtp < LISTED[0].ceiling_dbtp - 1.2
+    lowered = back_off(_tried(FIRST, -14.0, 1.2))
+    assert lowered.trim_db < -1.2 and lowered.ceiling_dbtp < FIRST.ceiling_dbtp - 1.2
