@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, case, inspect, select
 
@@ -45,6 +45,8 @@ __all__ = [
     "SchemaState",
     "UploadRecord",
 ]
+
+T = TypeVar("T")
 
 
 class DatabaseManager:
@@ -105,18 +107,18 @@ class DatabaseManager:
         Tracks in backoff are not taken, named or not. A track whose lease ran out is taken
         again; with no attempt left it is failed as ``attempts_exhausted`` instead.
         """
-        if upload_id is not None and not _storable(upload_id):
-            return None
         lease_token = secrets.token_hex(16)
-        return self._transactions.write(
-            lambda connection, in_doubt: self._claiming.take(
+
+        def take(connection: Connection, in_doubt: bool) -> Claim | None:
+            return self._claiming.take(
                 connection,
-                worker_id=worker_id[:255],
+                worker_id=_ascii(worker_id)[:255],
                 lease_token=lease_token,
                 upload_id=upload_id,
                 in_doubt=in_doubt,
             )
-        )
+
+        return _unless_unstorable(upload_id, lambda: self._transactions.write(take), None)
 
     def renew(self, claim: Claim) -> None:
         """Push the lease's end out by the lease time. Raises ``LeaseLost``."""
@@ -132,9 +134,11 @@ class DatabaseManager:
         self._refuse_if_owned(claim, track_id)
         try:
             self._write_held(claim, output_key=track_id)
-        except ValueRefused:
+        except ValueRefused as error:
             self._refuse_if_owned(claim, track_id)
-            raise
+            if error.is_duplicate:  # and its owner has just given it up
+                raise
+            raise NameRejected(f"The Uploads table cannot hold this name: {error}") from error
 
     def complete(self, claim: Claim, summary: TrackSummary) -> None:
         """Record success and what was measured. Raises ``LeaseLost``."""
@@ -176,15 +180,17 @@ class DatabaseManager:
             )
         except ValueRefused:
             # the customer's error_message may be in a character set without this one's characters
-            if end.error_message is None or end.error_message.isascii():
+            if end.error_message is None or "error_message" in end.values:
                 raise
-            plain = end.error_message.encode("ascii", "backslashreplace").decode()
-            plain = plain[: history.MAX_ERROR_MESSAGE]
-            self._settle(claim, replace(end, error_message=plain))
+            plain = _ascii(end.error_message)[: history.MAX_ERROR_MESSAGE]
+            values = {**end.values, "error_message": plain}
+            self._settle(claim, replace(end, values=values))
 
     def _refuse_if_owned(self, claim: Claim, track_id: str) -> None:
-        owner = self._transactions.read(
-            lambda connection: inspection.owner_of(connection, track_id, but=claim.upload_id)
+        owner = self._look_up(
+            lambda connection: inspection.owner_of(connection, track_id, but=claim.upload_id),
+            track_id,
+            None,
         )
         if owner is not None:
             upload_id, file_name = owner
@@ -218,30 +224,29 @@ class DatabaseManager:
 
         False where there is no such track, or a live lease holds it.
         """
-        return _storable(upload_id) and self._transactions.write(
-            lambda connection, _: writing.reset(connection, upload_id)
-        )
+
+        def reset(connection: Connection, _: bool) -> bool:
+            return writing.reset(connection, upload_id)
+
+        return _unless_unstorable(upload_id, lambda: self._transactions.write(reset), False)
 
     def find(self, upload_or_file_name: str) -> UploadRecord | None:
         """Return the whole story of the upload with this id, else with this file name."""
-        if not _storable(upload_or_file_name):
-            return None
-        return self._transactions.read(
-            lambda connection: inspection.find(connection, upload_or_file_name)
-        )
+        name = upload_or_file_name
+        return self._look_up(lambda connection: inspection.find(connection, name), name, None)
 
     def find_by_file_name(self, file_name: str) -> UploadRecord | None:
         """Return the upload of this file: of several the oldest open one, else the newest."""
-        if not _storable(file_name):
-            return None
-        return self._transactions.read(
-            lambda connection: inspection.find_by_file_name(connection, file_name)
+        return self._look_up(
+            lambda connection: inspection.find_by_file_name(connection, file_name), file_name, None
         )
 
     def file_needed_elsewhere(self, upload_id: str, file_name: str) -> bool:
         """Return whether an open upload other than this one has the same file."""
-        return _storable(file_name) and self._transactions.read(
-            lambda connection: inspection.is_needed_by_another(connection, upload_id, file_name)
+        return self._look_up(
+            lambda connection: inspection.is_needed_by_another(connection, upload_id, file_name),
+            file_name,
+            False,
         )
 
     def pending(self, limit: int | None = None) -> list[dict[str, Any]]:
@@ -307,6 +312,9 @@ class DatabaseManager:
             raise ConfigError(f"{self._place}: {MIGRATE}.")
         self.migrate()
 
+    def _look_up(self, work: Callable[[Connection], T], name: str, absent: T) -> T:
+        return _unless_unstorable(name, lambda: self._transactions.read(work), absent)
+
     @property
     def _transactions(self) -> Transactions:
         """On a table that is up to date, where keeping it so is ours."""
@@ -318,8 +326,23 @@ class DatabaseManager:
         return self._any_schema
 
 
+def _ascii(text: str) -> str:
+    """What every character set of a customer's table can hold."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
 def _whole(seconds: float) -> int:
     return max(1, round(seconds))
+
+
+def _unless_unstorable(name: str | None, look: Callable[[], T], absent: T) -> T:
+    """What a look finds by a name; a name that the table cannot hold is not in it."""
+    if name is not None and not _storable(name):
+        return absent
+    try:
+        return look()
+    except ValueRefused:
+        return absent
 
 
 def _storable(text: str) -> bool:

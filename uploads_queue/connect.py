@@ -122,6 +122,7 @@ def _postgresql_args(place: Place, patience: Patience) -> dict[str, Any]:
     silence_s = patience.silence_s or 60
     return {
         "application_name": "audio-processor",
+        "client_encoding": "utf8",  # else the database's own, which may not hold what we ask
         "connect_timeout": patience.connect_s,
         # a statement may be long; only a peer that does not even acknowledge is dead
         "keepalives_idle": silence_s // 3,

@@ -96,7 +96,7 @@ TABLE: dict[str | int, Fault] = {
         (_P, DENIED, (1142, 1143, 1227)),
         (_P, TLS, (2026, 3159)),
         (Kind.DUPLICATE, EXISTS, (1062,)),
-        (_V, REFUSED_VALUE, (1366, 1406)),
+        (_V, REFUSED_VALUE, (1267, 1366, 1406)),
         # SQLite: result codes, by name
         (_L, BUSY, ("SQLITE_BUSY", "SQLITE_LOCKED")),
         (_U, NO_ROOM, ("SQLITE_FULL",)),
@@ -141,6 +141,10 @@ def understand(error: BaseException) -> Fault:
 class ValueRefused(DatabaseUnavailable):
     """A unique index or a column refused a value; the statement's author knows what it means."""
 
+    def __init__(self, message: str, kind: Kind) -> None:
+        super().__init__(message)
+        self.is_duplicate = kind is Kind.DUPLICATE
+
 
 def translate(error: BaseException, place: Place) -> AudioProcessorError:
     """Return the error of our own tree that says where, what, and what to do."""
@@ -151,7 +155,7 @@ def translate(error: BaseException, place: Place) -> AudioProcessorError:
         case Kind.CONFIGURATION:
             return ConfigError(message)
         case Kind.DUPLICATE | Kind.VALUE:
-            return ValueRefused(message)
+            return ValueRefused(message, fault.kind)
         case _:
             return DatabaseUnavailable(message)
 

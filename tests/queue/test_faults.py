@@ -22,7 +22,9 @@ from tests.servers.daemon import free_port
 WAITING = {
     "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     " AND wait_event_type = 'Lock'",
-    "mysql": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    # innodb_trx would be a copy that constant polling keeps stale
+    "mysql": "SELECT CAST(variable_value AS INT) FROM information_schema.global_status"
+    " WHERE variable_name = 'INNODB_ROW_LOCK_CURRENT_WAITS'",
 }
 
 
@@ -133,7 +135,10 @@ def kill_the_waiting(backend: Backend) -> None:
     if backend.db_type == "postgresql":
         backend.sql(WAITING["postgresql"].replace("count(*)", "pg_terminate_backend(pid)"))
         return
-    ids = backend.sql(WAITING["mysql"].replace("count(*)", "trx_mysql_thread_id"))
+    ids = backend.sql(
+        "SELECT id FROM information_schema.processlist WHERE db = database()"
+        " AND command = 'Query' AND id <> connection_id()"
+    )
     backend.sql(*(f"KILL {id_}" for (id_,) in ids))
 
 
