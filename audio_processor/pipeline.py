@@ -27,9 +27,9 @@ from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.plan import PlanLimits, make_plan
 from audio_processor.mastering.tiers import TierForecast
+from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import Decoder, decode
-from audio_processor.media.encode import aac_cutoff_hz
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
 from audio_processor.media.probe import MediaLimits, probe
 from audio_processor.model import (
@@ -204,6 +204,7 @@ class _Track:
             probed,
             file_name=source.file_name,
             max_duration_s=limits.max_duration_s,
+            accept_truncated=limits.accept_truncated,
             stall_timeout_s=limits.stall_timeout_s,
         )
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import ffmpeg
 
+from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.model import Candidate, Tier
 
 GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-y")
@@ -113,6 +114,7 @@ def encode_aac(target: Path, tier: Tier, candidate: Candidate) -> list[str]:
         audio_bitrate=tier.bit_rate,
         aac_coder=candidate.coder,
         aac_tns=int(candidate.tns),
+        cutoff=aac_cutoff_hz(tier),
         **_BITEXACT,
     )
     return [*GLOBAL, *QUIET, *encoded.get_args()]

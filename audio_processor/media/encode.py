@@ -6,7 +6,6 @@ second ``Encoder``.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -20,29 +19,6 @@ from audio_processor.model import Blocks, Candidate, EncodedTier, Tier
 
 STALL_TIMEOUT_S = 60.0
 TIMEOUT_S = 4 * 3600.0
-
-
-_CUTOFFS_HZ = (
-    (16_000, 5_800),
-    (24_000, 8_600),
-    (32_000, 12_000),
-    (64_000, 17_200),
-    (96_000, 20_000),
-)
-"""Bit/s per channel and bandwidth: what FFmpeg 9's native encoder takes by itself, measured on
-white noise at 24, 32 and 64 kbit/s a channel."""
-
-
-def aac_cutoff_hz(tier: Tier) -> int:
-    """Return where a stereo tier's treble is cut off: linear between the table's points."""
-    per_channel = tier.bit_rate / 2
-    (low_rate, low_hz), *_ = _CUTOFFS_HZ
-    cutoff_hz = low_hz * per_channel / low_rate
-    for (rate, hz), (next_rate, next_hz) in pairwise(_CUTOFFS_HZ):
-        if per_channel >= rate:
-            share = min(1.0, (per_channel - rate) / (next_rate - rate))
-            cutoff_hz = hz + share * (next_hz - hz)
-    return min(round(cutoff_hz), tier.sample_rate_hz // 2)
 
 
 class Encoder(Protocol):

@@ -202,3 +202,26 @@ def test_it_works_from_several_threads_at_once(tmp_path: Path, demo_track: Path)
             thread.join(120)
     assert results == {"a.wav": True, "b.wav": True}
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_half_a_file_is_refused_unless_the_settings_accept_it(
+    tmp_path: Path, demo_track: Path, accepted: bool
+) -> None:
+    half = tmp_path / "half.wav"
+    whole = demo_track.read_bytes()
+    half.write_bytes(whole[: len(whole) // 2])
+    settings = embedded_settings(tmp_path)
+    limits = settings.limits.model_copy(update={"accept_truncated": accepted})
+    settings = settings.model_copy(update={"limits": limits})
+    with AudioProcessor(None, None, settings=settings) as processor:
+        processor.enqueue(half)
+        completed = processor.process_audio("half.wav")
+        record = processor.find("half.wav")
+    assert completed is accepted
+    if accepted:
+        assert record.summary is not None
+        assert any("missing" in warning for warning in record.summary.warnings)
+    else:
+        assert record.error_code == "corrupt_media"
+        assert "11.0 s" in (record.error_message or "")

@@ -1,4 +1,4 @@
-"""The command lines, to the letter. ``REFRESH_GOLDEN=1`` writes them anew; read the diff."""
+"""The command lines, to the letter. ``UPDATE_GOLDENS=1`` writes them anew; read the diff."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINES = {
 def test_command_line(name: str) -> None:
     path = GOLDEN / f"{name}.txt"
     line = "".join(f"{argument}\n" for argument in LINES[name])
-    if os.environ.get("REFRESH_GOLDEN") == "1":
+    if os.environ.get("UPDATE_GOLDENS") == "1":
         path.write_text(line, "utf-8")
     assert line == path.read_text("utf-8")
 
