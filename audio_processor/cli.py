@@ -103,10 +103,13 @@ def _settings(config: Path | None) -> Settings:
     return load_settings(config)
 
 
-def _configure_logging(settings: Settings) -> None:
+def _configure_logging(settings: Settings, *, beside_progress: bool = False) -> None:
+    """Log as the settings say; beside progress bars only what a person must know."""
     from audio_processor.telemetry import configure_logging
 
-    configure_logging(settings.logging.format, settings.logging.level, secrets=settings.secrets())
+    quiet = beside_progress and settings.logging.level == "INFO"
+    level = "WARNING" if quiet else settings.logging.level
+    configure_logging(settings.logging.format, level, secrets=settings.secrets())
 
 
 @contextmanager
@@ -115,7 +118,7 @@ def _processor(config: Path | None, *, show_progress: bool = False) -> Iterator[
     from audio_processor.app import AudioProcessor
 
     settings = _settings(config)
-    _configure_logging(settings)
+    _configure_logging(settings, beside_progress=show_progress)
     if not show_progress:
         with AudioProcessor.from_settings(settings) as processor:
             yield processor

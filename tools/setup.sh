@@ -29,6 +29,6 @@ make_venv() {
 [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || { rm -rf .venv; make_venv; }
 
 echo "setup: installing $requirements into .venv"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement "$requirements"
+.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --editable .
 touch "$stamp"
