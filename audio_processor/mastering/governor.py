@@ -29,9 +29,13 @@ from audio_processor.dsp.reduction import (
 )
 from audio_processor.model import Envelope
 
-CELLS_PER_HOP = 5
-"""The limiter is simulated five times as finely as the envelope is known, because a hop is
-about as long as the look-ahead. A hop's peak is taken to lie in its middle."""
+CELLS_PER_HOP = 4
+"""The limiter is simulated four times as finely as the envelope is known, because a hop is
+about as long as the look-ahead."""
+PEAK_CELLS = (1, 2)
+"""Where in its hop a peak is taken to be. One cell foresees too little limiting (0.01 LU on
+real music, 0.1 LU on bare drums), the whole hop too much; the middle half is within 0.03 LU
+on music 4 dB too loud, and within 0.06 LU on bare drums."""
 CHUNK_HOPS = 8192
 PRECISION_LU = 0.01
 MAX_FORECASTS = 24
@@ -125,9 +129,10 @@ def _limited_tenths(
     while first_cell < envelope.peak.size * CELLS_PER_HOP:
         start = (first_cell + computer.lookahead_cells) // CELLS_PER_HOP
         peaks = envelope.peak[start : start + CHUNK_HOPS]
-        needs = required[CELLS_PER_HOP // 2 :: CELLS_PER_HOP]
-        needs[:] = 0.0
-        needs[: peaks.size] = 1.0 - threshold / np.maximum(peaks, np.float32(threshold))
+        needs = np.zeros(CHUNK_HOPS, dtype=np.float32)
+        needs[: peaks.size] = 1.0 - np.float32(threshold) / np.maximum(peaks, np.float32(threshold))
+        for cell in PEAK_CELLS:
+            required[cell::CELLS_PER_HOP] = needs
         computer.advance(required, reduction)
         tally.add(reduction)
         add_limited_energy(reduction, first_cell, envelope.energy, cells_per_tenth, tenths)
