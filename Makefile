@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 TRACK ?=
 
-.PHONY: help run test check format lint types imports bench corpus setup setup-dev servers browser clean
+.PHONY: help run test check format lint types imports bench acceptance corpus setup setup-dev servers browser clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ corpus: setup-dev  ## real music for tests and bench, from Debian's packages
 bench: setup-dev corpus  ## CPU cost against the floor and the usual way; flat memory
 	@$(PY) -m bench.cost
 	@$(PY) -m bench.flat
+
+acceptance: setup-dev servers corpus  ## real tracks on every back end, checked by FFmpeg's meters
+	@$(PY) -m bench.acceptance
 
 clean:  ## remove the environment and the embedded default's data
 	rm -rf .venv data build dist tests/player/node_modules
