@@ -53,6 +53,7 @@ def _tap(blocks: Blocks, meter: LevelMeter) -> Iterator[Block]:
 
 def _warnings(loudness: Loudness, duration_s: float) -> Iterator[str]:
     if duration_s < MIN_GATED_S:
-        yield f"The track is {duration_s * 1000:.0f} ms long: too short for a loudness; not levelled."
+        ms = duration_s * 1000
+        yield f"The track is {ms:.0f} ms long: too short to have a loudness; it is not levelled."
     elif loudness.integrated_lufs is None:
         yield "The track is silent; it is delivered as it is."

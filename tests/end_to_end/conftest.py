@@ -63,10 +63,7 @@ def processor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AudioP
             "scratch": {"folder": tmp_path / "scratch"},
         }
     )
-    db_type = "postgresql" if kind == "postgresql" else "mysql"
-    bucket = settings.storage.bucket
-    with AudioProcessor(
-        bucket, database.fresh_database(), db_type, settings=settings
-    ) as on_services:
+    bucket, config = settings.storage.bucket, database.fresh_database()
+    with AudioProcessor(bucket, config, database.db_type, settings=settings) as on_services:
         on_services.queue.migrate()
         yield on_services

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,15 @@ import pytest
 Run = subprocess.CompletedProcess[str]
 
 
-def run(folder: Path, *arguments: str, timeout_s: float = 180, **environment: str) -> Run:
+def run(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AUDIO_PROC", "AWS_"))}
     return subprocess.run(
         [sys.executable, "-m", "audio_processor", *arguments],
         cwd=folder,
-        env=inherited | environment | {"COLUMNS": "140"},
+        env=inherited | dict(environment or {}) | {"COLUMNS": "140"},
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=180,
         check=False,
     )
 
@@ -96,7 +97,7 @@ def test_looking_imports_nothing_heavy(tmp_path: Path, command: str) -> None:
 def test_a_mistake_is_a_sentence_and_an_exit_code(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, says: str
 ) -> None:
-    shown = run(tmp_path, *arguments, **environment)
+    shown = run(tmp_path, *arguments, environment=environment)
     assert shown.returncode == code, shown.stderr
     assert says in shown.stderr + shown.stdout
     assert "Traceback" not in shown.stderr
