@@ -86,6 +86,7 @@ class AudioProcessor:
             MetricsProgress(self.metrics), progress or NullProgress()
         )
         self._lock = threading.RLock()
+        self._workers: set[Worker] = set()
         self._line: Line | None = None
         self._store: ObjectStore | None = None
 
@@ -203,7 +204,7 @@ class AudioProcessor:
         from audio_processor.worker import Worker
 
         line = self._open_line()
-        yield Worker(
+        worker = Worker(
             self.queue,
             lambda job: line.run(job, self._progress),
             worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
@@ -211,6 +212,23 @@ class AudioProcessor:
             on_failed=self._move_to_failed,
             on_ended=self._count,
         )
+        with self._lock:
+            self._workers.add(worker)
+        try:
+            yield worker
+        finally:
+            with self._lock:
+                self._workers.discard(worker)
+
+    def stop(self) -> None:
+        """Have every call in progress claim nothing more and return once its tracks have ended.
+
+        Called again: hand the running tracks back at once, their attempts refunded.
+        """
+        with self._lock:
+            workers = tuple(self._workers)
+        for worker in workers:
+            worker.stop()
 
     @property
     def store(self) -> ObjectStore:
@@ -245,7 +263,7 @@ class AudioProcessor:
 
     def _follow(self, upload_id: str) -> bool:
         with self.worker() as worker:
-            while True:
+            while not worker.stopping:
                 record = self.queue.find(upload_id)
                 if record is None or record.status == FAILED:
                     log.error(
@@ -257,7 +275,8 @@ class AudioProcessor:
                 if record.status == COMPLETED:
                     return True
                 if worker.run_one(upload_id) is None:
-                    threading.Event().wait(_FOLLOW_POLL_S)
+                    worker.rest(_FOLLOW_POLL_S)
+        return self.find(upload_id).status == COMPLETED
 
     def _count(self, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -120,7 +121,10 @@ def _processor(config: Path | None, *, show_progress: bool = False) -> Iterator[
     settings = _settings(config)
     _configure_logging(settings, beside_progress=show_progress)
     if not show_progress:
-        with AudioProcessor.from_settings(settings) as processor:
+        with (
+            AudioProcessor.from_settings(settings) as processor,
+            _stopping_on_signals(processor),
+        ):
             yield processor
         return
     from audio_processor.display import LiveProgress
@@ -128,8 +132,29 @@ def _processor(config: Path | None, *, show_progress: bool = False) -> Iterator[
     with (
         LiveProgress(_console()) as progress,
         AudioProcessor.from_settings(settings, progress=progress) as processor,
+        _stopping_on_signals(processor),
     ):
         yield processor
+
+
+@contextmanager
+def _stopping_on_signals(processor: AudioProcessor) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the work in order: see ``AudioProcessor.stop``.
+
+    In a thread, because the handler runs inside whatever the main thread is doing, locks and all.
+    """
+    before = {}
+
+    def stop(_signal: int, _frame: object) -> None:
+        threading.Thread(target=processor.stop, name="stop").start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _console() -> Console:
@@ -171,8 +196,6 @@ def run(config: ConfigOption = None) -> None:
     from audio_processor.health import serve_health
 
     with _processor(config) as processor, processor.worker() as worker:
-        signal.signal(signal.SIGTERM, lambda *_: worker.stop())
-        signal.signal(signal.SIGINT, lambda *_: worker.stop())
         health = processor.settings.worker
         with serve_health(
             worker, processor.metrics, host=health.health_host, port=health.health_port
@@ -182,7 +205,10 @@ def run(config: ConfigOption = None) -> None:
 
 @app.command(rich_help_panel="Work")
 def once(config: ConfigOption = None) -> None:
-    """Process what is pending now and end: for cron. Exit code 1 if a track did not complete."""
+    """Process what is pending now and end: for cron. Exit code 1 if a track did not complete.
+
+    SIGTERM and SIGINT as for run.
+    """
     with _processor(config, show_progress=_console().is_terminal) as processor:
         successful, failed = processor.process_pending_tracks()
     typer.echo(f"{successful} completed, {failed} not completed")

@@ -108,7 +108,7 @@ class Worker:
                 self.last_loop_at = time.monotonic()
                 running = {future for future in running if not future.done()}
                 if len(running) >= self._options.concurrency:
-                    self._rest(self._options.poll_interval_s)
+                    self.rest(self._options.poll_interval_s)
                     continue
                 try:
                     claim = self._queue.claim(self.worker_id)
@@ -119,10 +119,10 @@ class Worker:
                     log.warning(
                         "database unavailable", error=str(error), retry_in_s=round(delay_s, 1)
                     )
-                    self._rest(delay_s)
+                    self.rest(delay_s)
                     continue
                 if claim is None:
-                    self._rest(self._options.poll_interval_s * uniform(0.8, 1.2))
+                    self.rest(self._options.poll_interval_s * uniform(0.8, 1.2))
                     continue
                 future = pool.submit(self._work, claim)
                 future.add_done_callback(lambda _: self._wake.set())
@@ -157,9 +157,11 @@ class Worker:
 
     def stop(self) -> None:
         """Claim nothing more. Called again: hand back what is running, at once."""
-        if self._stopping.is_set():
+        with self._jobs_lock:
+            again = self._stopping.is_set()
+            self._stopping.set()
+        if again:
             self.interrupt()
-        self._stopping.set()
         self._wake.set()
 
     def interrupt(self) -> None:
@@ -277,6 +279,7 @@ class Worker:
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._options.concurrency, thread_name_prefix="job")
 
-    def _rest(self, seconds: float) -> None:
+    def rest(self, seconds: float) -> None:
+        """Wait, but not beyond a ``stop`` or a job's end."""
         self._wake.wait(seconds)
         self._wake.clear()

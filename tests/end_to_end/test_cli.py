@@ -184,3 +184,27 @@ def test_the_daemon_stops_on_sigterm_with_exit_0(tmp_path: Path, demo_track: Pat
     daemon.communicate(timeout=60)
     assert daemon.returncode == 0
     assert list((tmp_path / "data/scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_once_ends_in_order_on_sigterm(tmp_path: Path, demo_track: Path, signals: int) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.wav").write_bytes(demo_track.read_bytes())
+        assert run(tmp_path, "enqueue", f"{number}.wav").returncode == 0
+    once = subprocess.Popen(
+        [sys.executable, "-m", "audio_processor", "once"],
+        cwd=tmp_path,
+        env=os.environ | {"AUDIO_PROCESSOR__WORKER__CONCURRENCY": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while json.loads(run(tmp_path, "status", "--json").stdout)["counts"]["processing"] == 0:
+        assert once.poll() is None
+    for _ in range(signals):
+        once.terminate()
+    once.communicate(timeout=120)
+    counts = json.loads(run(tmp_path, "status", "--json").stdout)["counts"]
+    assert counts["processing"] == 0 and counts["failed"] == 0
+    assert counts["pending"] >= 4
+    assert list((tmp_path / "data/scratch").iterdir()) == []
