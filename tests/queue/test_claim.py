@@ -12,6 +12,9 @@ from audio_processor.errors import LeaseLost
 from audio_processor.model import Claim
 from database_manager import DatabaseManager
 from tests.queue.backend import Backend, row, summary, taken
+from uploads_queue.claiming import Claiming
+from uploads_queue.connect import Patience, open_engine
+from uploads_queue.place import read_config
 
 
 def test_two_hundred_claims_by_eight_threads_hand_out_no_row_twice(
@@ -56,6 +59,30 @@ def test_a_claim_waits_for_nobody(queue: DatabaseManager, backend: Backend) -> N
             assert queue.claim("w") is None
         cursor.execute("ROLLBACK")
     assert taken(queue).upload_id != first
+
+
+def test_a_claim_in_progress_holds_up_no_upload(server_backend: Backend) -> None:
+    """Under REPEATABLE READ, MySQL would lock the gaps that new rows go into."""
+    queue = server_backend.open(lock_timeout_s=1)
+    queue.insert("m", "m.mp3")
+    engine = open_engine(
+        read_config(server_backend.config, server_backend.db_type),
+        pool_size=1,
+        patience=Patience(),
+    )
+    claiming = Claiming(server_backend.db_type, lease_s=90, max_attempts=3)
+    with engine.connect() as connection:
+        assert connection.execute(claiming.expired()).first() is None
+        assert connection.execute(claiming.pending()).first() is not None
+        for upload_id in ("a", "z"):
+            server_backend.sql(
+                "INSERT INTO Uploads (upload_id, file_name, uploaded_at)"
+                f" VALUES ('{upload_id}', 'x.mp3', '2020-01-01 00:00:00')"
+            )
+            assert queue.insert(f"{upload_id}{upload_id}", "y.mp3")
+        assert queue.counts().pending == 5
+    engine.dispose()
+    queue.close()
 
 
 def test_the_oldest_goes_first_and_the_id_decides_a_tie(

@@ -46,6 +46,7 @@ def running_mariadb() -> Iterator[DatabaseServer]:
             *(server_program, *common, f"--port={port}", "--bind-address=127.0.0.1"),
             *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"),
             *("--skip-name-resolve", f"--init-file={welcome}", "--character-set-server=utf8mb4"),
+            "--default-time-zone=+05:30",  # a customer's server need not be in UTC
             *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"),
         ]
         with running(

@@ -38,6 +38,7 @@ def running_postgres() -> Iterator[DatabaseServer]:
             "port": port,
             "unix_socket_directories": "",
             "fsync": "off",
+            "timezone": "Asia/Kolkata",  # a customer's server need not be in UTC
             "shared_buffers": "32MB",
             "max_connections": 60,
         }

@@ -1,0 +1,194 @@
+"""Any course of events, against the simplest model of a queue there is."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from audio_processor.errors import LeaseLost, OutputConflict
+from audio_processor.model import Claim
+from tests.queue.backend import Backend, row, summary
+
+MAX_ATTEMPTS = 3
+KEYS = ("song", "Song", "other")
+
+
+@dataclass
+class Expected:
+    """What a row must be."""
+
+    number: int
+    status: str = "0"
+    attempts: int = 0
+    token: str | None = None
+    expired: bool = False
+    waiting: bool = False
+    key: str | None = None
+    tokens: set[str] = field(default_factory=set)
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Inserts, claims, writes, dies and resets in any order, with tokens fresh and stale."""
+
+    claims: Bundle[Claim] = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.backend = Backend("sqlite", {"database": str(self.folder / "q.db")})
+        self.queue = self.backend.open(max_attempts=MAX_ATTEMPTS)
+        self.rows: dict[str, Expected] = {}
+
+    def teardown(self) -> None:
+        self.queue.close()
+        shutil.rmtree(self.folder)
+
+    @initialize()
+    def two_rows(self) -> None:
+        self.insert()
+        self.insert()
+
+    @precondition(lambda self: len(self.rows) < 6)
+    @rule()
+    def insert(self) -> None:
+        number = len(self.rows)
+        upload_id = f"u{number}"
+        assert self.queue.insert(upload_id, f"{number}.mp3")
+        self.backend.set(upload_id, "uploaded_at", f"'2025-01-01 00:00:{number:02}'")
+        self.rows[upload_id] = Expected(number)
+
+    @rule(target=claims)
+    def claim(self) -> Claim | MultipleResults[Claim]:
+        claim = self.queue.claim("w")
+        for expected in self.rows.values():
+            if expected.expired and expected.attempts >= MAX_ATTEMPTS:
+                expected.status, expected.expired, expected.key = "failed", False, None
+        dead = [u for u, e in self.rows.items() if e.expired]
+        ready = [u for u, e in self.rows.items() if e.status == "0" and not e.waiting]
+        if not dead + ready:
+            assert claim is None
+            return multiple()
+        assert claim is not None
+        assert claim.upload_id == (dead + ready)[0]
+        expected = self.rows[claim.upload_id]
+        expected.status, expected.expired, expected.token = "processing", False, claim.lease_token
+        expected.attempts += 1
+        assert claim.attempt == expected.attempts
+        assert claim.lease_token not in expected.tokens
+        expected.tokens.add(claim.lease_token)
+        return claim
+
+    def _holds(self, claim: Claim) -> bool:
+        expected = self.rows[claim.upload_id]
+        return expected.status == "processing" and expected.token == claim.lease_token
+
+    @rule(claim=claims)
+    def renew(self, claim: Claim) -> None:
+        if not self._holds(claim):
+            with pytest.raises(LeaseLost):
+                self.queue.renew(claim)
+            return
+        self.queue.renew(claim)
+        self.rows[claim.upload_id].expired = False
+
+    @rule(claim=claims, key=st.sampled_from(KEYS))
+    def reserve(self, claim: Claim, key: str) -> None:
+        owners = [u for u, e in self.rows.items() if e.key == key and u != claim.upload_id]
+        if owners:
+            with pytest.raises(OutputConflict, match=f"'{owners[0]}'"):
+                self.queue.reserve_output(claim, key)
+        elif not self._holds(claim):
+            with pytest.raises(LeaseLost):
+                self.queue.reserve_output(claim, key)
+        else:
+            self.queue.reserve_output(claim, key)
+            self.rows[claim.upload_id].key = key
+
+    @rule(claim=consumes(claims), how=st.sampled_from(("complete", "fail", "retry", "hand_back")))
+    def end(self, claim: Claim, how: str) -> None:
+        def act() -> None:
+            match how:
+                case "complete":
+                    self.queue.complete(claim, summary())
+                case "fail":
+                    self.queue.fail(claim, error_code="x", error_message="y")
+                case "retry":
+                    self.queue.retry_later(claim, error_code="x", error_message="y", delay_s=999)
+                case _:
+                    self.queue.hand_back(claim)
+
+        if not self._holds(claim):
+            with pytest.raises(LeaseLost):
+                act()
+            return
+        act()
+        expected = self.rows[claim.upload_id]
+        expected.expired = False
+        expected.status = {"complete": "completed", "fail": "failed"}.get(how, "0")
+        expected.waiting = how == "retry"
+        if how == "fail":
+            expected.key = None
+        if how == "hand_back":
+            expected.attempts -= 1
+
+    @rule(claim=claims)
+    def the_worker_dies(self, claim: Claim) -> None:
+        if self._holds(claim):
+            self.backend.expire(claim.upload_id)
+            self.rows[claim.upload_id].expired = True
+
+    @rule(data=st.data())
+    def time_passes(self, data: st.DataObject) -> None:
+        upload_id = data.draw(st.sampled_from(sorted(self.rows)))
+        self.backend.set(upload_id, "available_at", "NULL")
+        self.rows[upload_id].waiting = False
+
+    @rule(data=st.data())
+    def reset(self, data: st.DataObject) -> None:
+        upload_id = data.draw(st.sampled_from(sorted(self.rows)))
+        expected = self.rows[upload_id]
+        held = expected.status == "processing" and not expected.expired
+        assert self.queue.reset(upload_id) is not held
+        if not held:
+            expected.status, expected.attempts, expected.token = "0", 0, None
+            expected.expired = expected.waiting = False
+
+    @invariant()
+    def the_table_is_as_the_model_says(self) -> None:
+        for upload_id, expected in self.rows.items():
+            record = row(self.queue, upload_id)
+            assert record.status == expected.status
+            assert record.attempts == expected.attempts
+            assert record.output_key == expected.key
+            assert (record.wait_s > 0) == expected.waiting
+            running = [a for a in record.history if a.outcome == "running"]
+            assert len(running) == (1 if expected.status == "processing" else 0)
+        ready = sum(e.status == "0" and not e.waiting for e in self.rows.values())
+        assert self.queue.claimable() == ready + sum(e.expired for e in self.rows.values())
+
+
+TestQueueMachine = QueueMachine.TestCase
+TestQueueMachine.settings = settings(
+    max_examples=20,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
