@@ -160,7 +160,22 @@ def test_the_configuration_example_is_accepted(tmp_path: Path) -> None:
             load_settings(config, environ={})
 
 
-def test_the_library_example_is_made_of_what_there_is(tmp_path: Path) -> None:
+def test_what_is_quoted_of_refused_configurations_is_what_is_said() -> None:
+    provoked: list[tuple[Path | None, dict[str, str]]] = [
+        (None, {"AUDIO_PROCESSOR__STORAGE__BUKET": "x"}),
+        (None, {"AUDIO_PROCESSOR__STORAGE__KIND": "s3"}),
+        (Path("nope.toml"), {}),
+    ]
+    said: list[str] = []
+    for config, environ in provoked:
+        with pytest.raises(ConfigError) as refusal:
+            load_settings(config, environ=environ)
+        said.append(str(refusal.value))
+    quoted = [block["text"].splitlines() for block in blocks(README, "text")]
+    assert said in quoted
+
+
+def test_the_library_example_is_made_of_what_there_is() -> None:
     """Its statements up to the first that needs a server, then the names used after it."""
     from audio_processor import AudioProcessor
 
@@ -195,7 +210,7 @@ def test_the_policy_example_grants_three_permissions() -> None:
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("music") / "music.wav"
-    render_demo(target)
+    render_demo(target, duration_s=12.0)
     return target
 
 
