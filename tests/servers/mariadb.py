@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import shutil
 import signal
@@ -27,11 +26,14 @@ def running_mariadb() -> Iterator[DatabaseServer]:
     install = shutil.which("mariadb-install-db", path=SEARCH)
     if server_program is None or install is None:
         missing("no MariaDB: mariadbd is not installed (tools/install-servers.sh, as root)")
-    with private_folder("mariadb-", as_nobody=False) as folder:
+    # never with --user=root: mariadb-install-db would then change the owner of a system's plugin
+    is_root = os.geteuid() == 0
+    with private_folder("mariadb-", as_nobody=is_root) as folder:
         data, port = folder / "data", free_port()
-        common = ["--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}"]
+        common = ["--no-defaults", f"--datadir={data}"]
         run(
             [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+            nobody=is_root,
             cwd=folder,
         )
         welcome = folder / "welcome.sql"
@@ -51,7 +53,7 @@ def running_mariadb() -> Iterator[DatabaseServer]:
         ]
         with running(
             argv,
-            nobody=False,
+            nobody=is_root,
             folder=folder,
             answers=partial(_answers, server),
             stop=signal.SIGKILL,
