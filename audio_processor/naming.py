@@ -6,6 +6,7 @@ import unicodedata
 
 from audio_processor.errors import NameRejected
 
+_OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 MAX_NAME_BYTES = 255
 """What a file system and the row's VARCHAR(255) hold."""
 
@@ -23,14 +24,24 @@ def track_id_of(file_name: str) -> str:
         raise NameRejected(f"The file name {shown} is longer than {MAX_NAME_BYTES} bytes.")
     if "/" in file_name or "\\" in file_name:
         raise NameRejected(f"The file name {shown} has a slash in it; rename the file.")
-    # Cc control, Cf format (bidi overrides), Cs lone surrogate, Zl/Zp line separators
-    if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in file_name):
+    if any(_is_hidden(character) for character in file_name):
         raise NameRejected(f"The file name {shown} has control characters in it; rename the file.")
     before, dot, _extension = file_name.rpartition(".")
     stem = before if dot else file_name
     if not stem.strip(". "):
         raise NameRejected(f"The file name {shown} has no name before its extension.")
     return stem
+
+
+def _is_hidden(character: str) -> bool:
+    """Whether it is a control, a lone surrogate, a line separator or a bidirectional override.
+
+    Other format characters are welcome: emoji are joined by them.
+    """
+    return (
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        or unicodedata.bidirectional(character) in _OVERRIDES
+    )
 
 
 def printable(name: str, limit: int = 80) -> str:

@@ -140,18 +140,6 @@ def decide(
     return RetryLater(_code(result), sentence(result), delay_s)
 
 
-def refuse(attempt: int, max_attempts: int) -> Failed | None:
-    """Return the verdict on a claim that must not be run any more, or None where it may.
-
-    An attempt counts when it is claimed, and one that killed its worker never came to
-    ``decide``. To be asked before a job is started.
-    """
-    if attempt <= max_attempts:
-        return None
-    message = f"The track was given up after {max_attempts} attempts that ended without a result."
-    return Failed(ATTEMPTS_EXHAUSTED, message)
-
-
 def sentence(error: BaseException) -> str:
     """Return one bounded line for the row: no traceback, absolute path or credential.
 

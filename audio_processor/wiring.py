@@ -56,6 +56,7 @@ def open_queue(
         lease_s=worker.lease_s,
         max_attempts=worker.max_attempts,
         pool_size=database.pool_size,
+        connect_timeout_s=database.connect_timeout_s,
     )
 
 
@@ -63,7 +64,7 @@ def _db_config(settings: Settings) -> dict[str, Any]:
     database = settings.database
     if database.type == "sqlite":
         return {"database": str(database.path)}
-    config = {
+    config: dict[str, Any] = {
         "host": database.host,
         "port": database.resolved_port,
         "user": database.user,
@@ -71,8 +72,9 @@ def _db_config(settings: Settings) -> dict[str, Any]:
         "database": database.name,
     }
     if database.tls:
-        config["ssl_mode"] = "verify-full" if database.tls_verify else "require"
-        config["ssl_ca"] = None if database.tls_ca_file is None else str(database.tls_ca_file)
+        config["tls"] = True
+        config["tls_verify"] = database.tls_verify
+        config["tls_ca_file"] = None if database.tls_ca_file is None else str(database.tls_ca_file)
     return {key: value for key, value in config.items() if value is not None}
 
 

@@ -37,6 +37,11 @@ from audio_processor.telemetry import get_logger
 
 log = get_logger(__name__)
 
+_OUTAGE = BackoffPolicy(base_s=2.0, cap_s=60.0)
+"""Between claims while the database is away: nobody's attempt is at stake."""
+_LOOP_PULSE_S = 15.0
+"""However long it rests, the claim loop shows so often that it lives."""
+
 Process = Callable[[Job], Receipt]
 OnFailed = Callable[[Claim, Failed], None]
 
@@ -115,7 +120,7 @@ class Worker:
                     self.database_reachable, failures = True, 0
                 except DatabaseUnavailable as error:
                     self.database_reachable, failures = False, failures + 1
-                    delay_s = self._options.backoff.delay_s(failures, random)
+                    delay_s = _OUTAGE.delay_s(failures, random)
                     log.warning(
                         "database unavailable", error=str(error), retry_in_s=round(delay_s, 1)
                     )
@@ -281,5 +286,9 @@ class Worker:
 
     def rest(self, seconds: float) -> None:
         """Wait, but not beyond a ``stop`` or a job's end."""
-        self._wake.wait(seconds)
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0:
+            self.last_loop_at = time.monotonic()
+            if self._wake.wait(min(left_s, _LOOP_PULSE_S)):
+                break
         self._wake.clear()

@@ -46,14 +46,14 @@ class Fault:
 
 
 MIGRATE = "the table is missing or older than this version; run: audio-processor migrate"
-REFUSED_LOGIN = "the user or password was refused; check 'user' and 'password' in db_config"
-NO_DATABASE = "there is no such database; create it, or check 'database' in db_config"
+REFUSED_LOGIN = "the user or password was refused; check the user and the password"
+NO_DATABASE = "there is no such database; create it, or check the database's name"
 DENIED = "the user may not do this; grant SELECT, INSERT, UPDATE (and DDL for migrate) to it"
-TLS = "the encrypted connection could not be made; check 'tls' and 'tls_ca_file' in db_config"
+TLS = "the encrypted connection could not be made; check the TLS settings"
 NOT_ALLOWED = "the server does not accept this user from this address; check its access rules"
 BUSY = "another session holds the row or table locked; find and end it"
 FULL = "it accepts no more connections; raise its limit or lower pool_size"
-UNREACHABLE = "it cannot be reached; check 'host' and 'port' in db_config and that it runs"
+UNREACHABLE = "it cannot be reached; check host and port, and that it runs"
 READ_ONLY = "it is read-only just now (a replica, or a failover is under way)"
 RESTARTING = "it is starting up or shutting down"
 NO_ROOM = "its disk is full"
@@ -101,7 +101,7 @@ TABLE: dict[str | int, Fault] = {
         (_L, BUSY, ("SQLITE_BUSY", "SQLITE_LOCKED")),
         (_U, NO_ROOM, ("SQLITE_FULL",)),
         (_U, "its file could not be read or written", ("SQLITE_IOERR",)),
-        (_P, "the file cannot be opened; check 'database' in db_config", ("SQLITE_CANTOPEN",)),
+        (_P, "the file cannot be opened; check its path", ("SQLITE_CANTOPEN",)),
         (_P, "the file or its folder is read-only for this user", ("SQLITE_READONLY",)),
         (_P, "the file is damaged; restore it", ("SQLITE_CORRUPT",)),
         (_P, "the file is no SQLite database", ("SQLITE_NOTADB",)),

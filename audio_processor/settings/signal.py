@@ -45,7 +45,10 @@ class LoudnessSettings(Group):
         24.0, "Most that a quiet track is raised; more would raise its noise.", ge=0, le=60
     )
     max_gain_reduction_db: float = setting(
-        9.0, "Deepest that the limiter may act; a track that needs more stays quieter.", ge=0, le=30
+        12.0,
+        "Deepest that the limiter may act; a track that needs more stays quieter.",
+        ge=0,
+        le=30,
     )
 
     def problems(self) -> Iterator[Problem]:

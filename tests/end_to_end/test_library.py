@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio_processor import AudioProcessor
+from audio_processor import AudioProcessor, Settings
 from audio_processor.model import COMPLETED, FAILED
 from audio_processor.wiring import judge_ladder
 from tests.end_to_end.conftest import embedded_settings
@@ -225,3 +225,19 @@ def test_half_a_file_is_refused_unless_the_settings_accept_it(
     else:
         assert record.error_code == "corrupt_media"
         assert "11.0 s" in (record.error_message or "")
+
+
+def test_every_database_setting_reaches_the_queue(tmp_path: Path) -> None:
+    server = {
+        "type": "postgresql",
+        "host": "db.example",
+        "user": "u",
+        "password": "p",
+        "name": "d",
+        "tls": True,
+        "tls_verify": False,
+        "tls_ca_file": tmp_path / "ca.pem",
+    }
+    settings = embedded_settings(tmp_path).model_dump() | {"database": server}
+    with AudioProcessor(None, None, settings=Settings.model_validate(settings)) as processor:
+        assert "db.example:5432" in processor.queue.describe()

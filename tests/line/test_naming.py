@@ -20,6 +20,7 @@ from audio_processor.naming import MAX_NAME_BYTES, track_id_of
         ("%0d%0a.mp3", "%0d%0a"),
         ('it\'s "quoted".flac', 'it\'s "quoted"'),
         ("🎵 ünï.ogg", "🎵 ünï"),
+        ("👩\u200d🎤 live.wav", "👩\u200d🎤 live"),
     ],
 )
 def test_the_stem_is_the_track_id(file_name: str, track_id: str) -> None:
@@ -29,7 +30,8 @@ def test_the_stem_is_the_track_id(file_name: str, track_id: str) -> None:
 @pytest.mark.parametrize(
     "file_name",
     ["", ".", "..", "...mp3", ".mp3", " .mp3", "../x.mp3", "/etc/passwd", "a/b.mp3", "a\\b.mp3",
-     "a\0.mp3", "a\n.mp3", "a\r.mp3", "a\x7f.mp3", "a\u2028.mp3", "\ud800.mp3", "x" * 256],
+     "a\0.mp3", "a\n.mp3", "a\r.mp3", "a\x7f.mp3", "a\u2028.mp3", "a\u202e3pm.wav",
+     "a\u2066b.mp3", "\ud800.mp3", "x" * 256],
 )  # fmt: skip
 def test_names_that_could_do_harm_are_rejected(file_name: str) -> None:
     with pytest.raises(NameRejected):

@@ -22,7 +22,6 @@ from audio_processor.outcome import (
     Outcome,
     RetryLater,
     decide,
-    refuse,
     sentence,
 )
 
@@ -150,14 +149,6 @@ def test_a_track_outlives_an_outage_of_half_an_hour_even_with_the_unluckiest_jit
         assert isinstance(outcome, RetryLater)
         waited_s += outcome.delay_s
     assert waited_s >= 1800
-
-
-def test_a_job_that_kills_its_worker_comes_to_an_end() -> None:
-    assert refuse(MAX_ATTEMPTS, MAX_ATTEMPTS) is None
-    refused = refuse(MAX_ATTEMPTS + 1, MAX_ATTEMPTS)
-    assert refused is not None
-    assert refused.error_code == "attempts_exhausted"
-    assert "6 attempts" in refused.error_message
 
 
 @pytest.mark.parametrize(

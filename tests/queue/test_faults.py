@@ -297,7 +297,7 @@ def test_a_wrong_password_says_so_and_does_not_say_it(server_backend: Backend) -
 
 
 def test_an_unknown_database_says_so(server_backend: Backend) -> None:
-    with pytest.raises(ConfigError, match=r"no such database.*'database' in db_config"):
+    with pytest.raises(ConfigError, match=r"no such database.*database's name"):
         failing(server_backend, database="nowhere").ping()
 
 
