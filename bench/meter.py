@@ -30,7 +30,7 @@ def listen(ffmpeg: Path, source: Path) -> Heard:
 
     Raises ``RuntimeError`` where FFmpeg cannot, or complains of anything it decodes.
     """
-    argv = [str(ffmpeg), "-hide_banner", "-nostdin", "-v", "warning", "-nostats"]
+    argv = [str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-nostats"]
     argv += ["-i", str(source), "-map", "0:a:0", "-af", _FILTER, "-progress", "pipe:2"]
     done = subprocess.run([*argv, "-f", "null", "-"], capture_output=True, text=True, check=False)
     complaints = _PROGRESS.sub("", done.stderr).strip()
