@@ -288,7 +288,7 @@ def failing(backend: Backend, **changes: Any) -> DatabaseManager:
 def test_a_wrong_password_says_so_and_does_not_say_it(server_backend: Backend) -> None:
     queue = failing(server_backend, password="wrong-Geheimnis")
     for ask in (queue.ping, queue.counts, lambda: queue.claim("w"), queue.migrate):
-        with pytest.raises(ConfigError, match="'user' and 'password'") as caught:
+        with pytest.raises(ConfigError, match="check the user and the password") as caught:
             ask()
         chain = f"{caught.value} {caught.value.__cause__} {caught.value.__context__}"
         assert "wrong-Geheimnis" not in chain
@@ -310,7 +310,7 @@ def test_a_server_that_is_not_there_is_unavailable(server_backend: Backend) -> N
 
 
 def test_a_host_that_has_no_address_is_unavailable(server_backend: Backend) -> None:
-    with pytest.raises(DatabaseUnavailable, match="'host' and 'port'"):
+    with pytest.raises(DatabaseUnavailable, match="check host and port"):
         failing(server_backend, host="no-such-host.invalid").ping()
 
 
