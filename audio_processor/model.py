@@ -189,7 +189,18 @@ class Analysis:
 RangeMode = Literal["limit", "preserve"]
 PlanMode = Literal["none", "static", "limited", "ridden", "ridden+limited"]
 """none: silence or too short · static: one gain · limited: and a limiter · ridden: and a rider."""
-LimitedBy = Literal["silence", "too_short", "max_gain", "max_gain_reduction", "peaks", "codec_peak"]
+LimitedBy = Literal[
+    "silence",
+    "too_short",
+    "max_gain",
+    "max_gain_reduction",
+    "peaks",
+    "codec_peak",
+    "codec_band",
+    "codec_loudness",
+]
+"""What kept a target from being reached. The codec's: it overshoots whatever the ceiling · the
+programme lies above the treble that the tier keeps · loudness stayed off for no single reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +291,6 @@ class EncodedTier:
     """Frames the decoder yields before the programme: encoder delay + alignment padding."""
     aac_frames: int
     """ADTS frames of 1024 samples in the file."""
-    master: Loudness | None = None
-    """The limited PCM that went into the encoder, where it was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +310,9 @@ class Rendition:
 
     encoded: EncodedTier
     measured: Loudness
-    """Of the decoded rendition."""
+    """Of the decoded rendition, lead and tail included: what a player of the ladder is given."""
+    programme: Loudness
+    """Of the same decode without lead and tail: what a gapless player of the m4a is given."""
     decoded_frames: int
     """Frames at the tier's rate that the decoder gave, lead and tail included."""
     tried: tuple[CandidateResult, ...]

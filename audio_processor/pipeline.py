@@ -46,7 +46,7 @@ from audio_processor.model import (
 from audio_processor.naming import track_id_of
 from audio_processor.ports import ObjectStore, Progress
 from audio_processor.scratch import Scratch
-from audio_processor.settings import LimitSettings, Settings
+from audio_processor.settings import LimitSettings, Settings, TierSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +132,7 @@ class _Track:
         self._enter("render")
         ladder = self.line.settings.ladder
         spec = LadderSpec(
-            tiers=tuple(
-                TierSpec(
-                    tier=each.as_tier(),
-                    first_ceiling_dbtp=min(each.first_ceiling_dbtp, plan.ceiling_dbtp),
-                    foreseen_trim_db=TierForecast(
-                        analysis, plan, aac_cutoff_hz(each.as_tier())
-                    ).trim_db,
-                )
-                for each in ladder.tiers
-            ),
+            tiers=tuple(self._tier_spec(each, analysis, plan) for each in ladder.tiers),
             max_candidates=ladder.max_candidates,
             tolerance=self._tolerance(plan),
             folder=self.folder,
@@ -207,6 +198,13 @@ class _Track:
             accept_truncated=limits.accept_truncated,
             stall_timeout_s=limits.stall_timeout_s,
         )
+
+    def _tier_spec(self, each: TierSettings, analysis: Analysis, plan: Plan) -> TierSpec:
+        forecast = TierForecast(analysis, plan, aac_cutoff_hz(each.as_tier()))
+        ceiling_dbtp = plan.ceiling_dbtp
+        if plan.mode != "none":  # what is delivered as it is, is delivered alike on all tiers
+            ceiling_dbtp = min(each.first_ceiling_dbtp, ceiling_dbtp)
+        return TierSpec(each.as_tier(), ceiling_dbtp, forecast.trim_db, forecast.band_loss_lu)
 
     def _tolerance(self, plan: Plan) -> Tolerance:
         loudness = self.line.settings.loudness

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from audio_processor.delivery.dips import deepened
-from audio_processor.model import Candidate, CandidateResult, Dip, Loudness
+from audio_processor.delivery.dips import MAX_OVERSHOOTS, deepened
+from audio_processor.model import Candidate, CandidateResult, Dip, LimitedBy, Loudness
 
 FULL_SCALE_DBTP = 0.0
 ABSOLUTE_GATE_LUFS = -70.0
-MAX_CORRECTION_DB = 3.0
-"""A codec does not move loudness by more; a larger correction would hide a fault."""
-MAX_OVERSHOOTS = 120
-"""Hops over the limit; more of them are no longer a few places."""
-_BACK_OFF_STEP_DB = 0.3
+MAX_CORRECTION_DB = 6.0
+"""Beyond what is foreseen; a codec does not move loudness by more."""
+MIN_SECANT_DB = 0.05
+MIN_SLOPE = 0.3
+MAX_BAND_LOSS_LU = 3.0
+"""A tier whose cut takes more than this cannot make up for it by gain."""
+BACK_OFF_STEP_DB = 0.3
 
 ForeseenTrim = Callable[[float], float]
 """From a ceiling in dBTP to the trim in dB that a tier needs there to be as loud as promised."""
@@ -73,36 +75,59 @@ def next_candidate(
     tolerance: Tolerance,
     foreseen_trim_db: ForeseenTrim = lambda _ceiling_dbtp: 0.0,
 ) -> Candidate | None:
-    """Return what to encode next, or None when one was accepted or ``most`` were tried.
+    """Return what to encode next; None when one was accepted, or nothing new is left to try.
 
-    The trim is what the plan foresees for the ceiling, plus what earlier encodes taught.
+    The trim is what the plan foresees for the ceiling, plus what the last encode taught.
     Overshoots are answered by dips where they were; where dips do not settle it, or there
     would be too many, by a lower ceiling with no dips.
     """
-    if tried and (tried[-1].accepted or len(tried) >= most):
+    if not tried:
+        return Candidate(first_ceiling_dbtp, trim_db=round(foreseen_trim_db(first_ceiling_dbtp), 4))
+    last = tried[-1]
+    if last.accepted or len(tried) >= most:
         return None
-    learnt_db = sum(_lesson_lu(result, tolerance) for result in tried)
+    ceiling_dbtp, dips = _answer_to_peaks(first_ceiling_dbtp, tried, tolerance)
+    learnt_db = _corrected_trim_db(tried, tolerance) - foreseen_trim_db(last.candidate.ceiling_dbtp)
     learnt_db = max(-MAX_CORRECTION_DB, min(MAX_CORRECTION_DB, learnt_db))
-    ceiling_dbtp = first_ceiling_dbtp - _LOWER_BY_DB[min(len(tried), len(_LOWER_BY_DB) - 1)]
-    dips: tuple[Dip, ...] = ()
-    if tried:
-        last = tried[-1]
-        dips = deepened(last.candidate.dips, last.overshoots)
-        if len(last.overshoots) > MAX_OVERSHOOTS:
-            dips, ceiling_dbtp = (), min(ceiling_dbtp, last.candidate.ceiling_dbtp - 1.0)
-        elif tolerance.true_peak_fits(last.measured):
-            ceiling_dbtp = last.candidate.ceiling_dbtp
-        elif ceiling_dbtp < last.candidate.ceiling_dbtp:
-            dips = ()
     trim_db = round(foreseen_trim_db(ceiling_dbtp) + learnt_db, 4)
-    return Candidate(ceiling_dbtp, trim_db=trim_db, dips=dips)
+    candidate = Candidate(ceiling_dbtp, trim_db=trim_db, dips=dips)
+    # an encode is deterministic: the same again would only cost the same again
+    return None if candidate in {result.candidate for result in tried} else candidate
 
 
-def _lesson_lu(result: CandidateResult, tolerance: Tolerance) -> float:
-    """Return the correction of gain that a result out of tolerance teaches."""
-    if tolerance.loudness_fits(result.measured):
-        return 0.0
-    return -tolerance.loudness_error_lu(result.measured)
+def _answer_to_peaks(
+    first_ceiling_dbtp: float, tried: Sequence[CandidateResult], tolerance: Tolerance
+) -> tuple[float, tuple[Dip, ...]]:
+    """Return the ceiling and the dips that answer the last encode's overshoots."""
+    last = tried[-1]
+    if tolerance.true_peak_fits(last.measured):
+        return last.candidate.ceiling_dbtp, last.candidate.dips
+    step = sum(not tolerance.true_peak_fits(result.measured) for result in tried)
+    ceiling_dbtp = first_ceiling_dbtp - _LOWER_BY_DB[min(step, len(_LOWER_BY_DB) - 1)]
+    if len(last.overshoots) > MAX_OVERSHOOTS:
+        return min(ceiling_dbtp, last.candidate.ceiling_dbtp - 1.0), ()
+    if ceiling_dbtp < last.candidate.ceiling_dbtp:
+        return ceiling_dbtp, ()
+    return last.candidate.ceiling_dbtp, deepened(last.candidate.dips, last.overshoots)
+
+
+def _corrected_trim_db(tried: Sequence[CandidateResult], tolerance: Tolerance) -> float:
+    """Return the trim that would have brought the last encode to the promised loudness.
+
+    Inside a limiter a decibel of gain is less than a loudness unit: how much less, two
+    encodes at one ceiling tell.
+    """
+    last = tried[-1]
+    if tolerance.loudness_fits(last.measured):
+        return last.candidate.trim_db
+    error_lu = tolerance.loudness_error_lu(last.measured)
+    slope = 1.0
+    if len(tried) > 1 and tried[-2].candidate.ceiling_dbtp == last.candidate.ceiling_dbtp:
+        gained_db = last.candidate.trim_db - tried[-2].candidate.trim_db
+        gained_lu = error_lu - tolerance.loudness_error_lu(tried[-2].measured)
+        if abs(gained_db) > MIN_SECANT_DB:
+            slope = max(MIN_SLOPE, min(1.0, gained_lu / gained_db))
+    return last.candidate.trim_db - error_lu / slope
 
 
 def best(tried: Sequence[CandidateResult], tolerance: Tolerance) -> CandidateResult:
@@ -115,15 +140,42 @@ def best(tried: Sequence[CandidateResult], tolerance: Tolerance) -> CandidateRes
     return min(tried, key=badness)
 
 
-def back_off(result: CandidateResult) -> Candidate:
-    """Return the same encode at a lower gain: the last resort against a codec's overshoot.
+def last_resort(
+    tried: Sequence[CandidateResult], tolerance: Tolerance, most: int
+) -> Candidate | None:
+    """Return the last encode at a lower gain, or None where the best one can be delivered.
 
-    The ceiling comes down with the gain, so a limited programme is lowered as a whole.
+    Lowering is always possible, so nothing need be delivered above full scale, or louder than
+    promised. What overshoots is lowered as a whole, ceiling and all, by steps that grow: the
+    next encode's overshoot is another.
     """
-    excess_db = max(0.0, true_peak_dbtp(result.measured) - FULL_SCALE_DBTP)
-    step_db = excess_db + _BACK_OFF_STEP_DB
+    closest, last = best(tried, tolerance), tried[-1]
+    too_loud_lu = tolerance.loudness_error_lu(closest.measured) - tolerance.loudness_lu
+    if true_peak_dbtp(closest.measured) <= FULL_SCALE_DBTP and too_loud_lu <= 0.0:
+        return None
+    excess_db = max(0.0, true_peak_dbtp(last.measured) - FULL_SCALE_DBTP)
+    error_lu = tolerance.loudness_error_lu(last.measured)
+    if excess_db == 0.0 and error_lu > tolerance.loudness_lu:
+        return replace(last.candidate, trim_db=round(last.candidate.trim_db - error_lu, 4))
+    step_db = excess_db + BACK_OFF_STEP_DB * 2.0 ** max(0, len(tried) - most)
     return replace(
-        result.candidate,
-        ceiling_dbtp=result.candidate.ceiling_dbtp - step_db,
-        trim_db=result.candidate.trim_db - step_db,
+        last.candidate,
+        ceiling_dbtp=last.candidate.ceiling_dbtp - step_db,
+        trim_db=round(last.candidate.trim_db - step_db, 4),
     )
+
+
+def what_limited(
+    kept: CandidateResult,
+    tried: Sequence[CandidateResult],
+    tolerance: Tolerance,
+    band_loss_lu: float,
+) -> LimitedBy | None:
+    """Return the codec's part in a result out of tolerance; None for one within."""
+    if kept.accepted:
+        return None
+    if band_loss_lu > MAX_BAND_LOSS_LU:
+        return "codec_band"
+    if any(not tolerance.true_peak_fits(result.measured) for result in tried):
+        return "codec_peak"
+    return "codec_loudness"

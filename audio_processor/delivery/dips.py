@@ -23,7 +23,8 @@ RAMP_S = 0.020
 MARGIN_DB = 0.4
 """A dip is so much deeper than the overshoot: the next encode's noise is another."""
 MERGE_S = 0.006
-MAX_DIPS = 400
+MAX_OVERSHOOTS = 120
+"""Hops over the limit; more of them are no longer a few places."""
 
 
 def overshoots(
@@ -31,10 +32,11 @@ def overshoots(
 ) -> tuple[Dip, ...]:
     """Return where the decoded peaks, linear and one a hop, are over the limit, and by how much.
 
-    Times are the programme's: ``lead_s`` of decoder delay and padding comes off.
+    Times are the programme's: ``lead_s`` of decoder delay and padding comes off. At most one
+    more than ``MAX_OVERSHOOTS`` are told of.
     """
     limit = 10.0 ** (limit_dbtp / 20.0)
-    hops = np.nonzero(peaks > limit)[0]
+    hops = np.nonzero(peaks > limit)[0][: MAX_OVERSHOOTS + 1]
     return tuple(
         Dip(
             at_s=(float(hop) + 0.5) * hop_s - lead_s,

@@ -153,6 +153,7 @@ class M4aFacts(TypedDict):
     remainder_frames: int
     frames: int
     duration_s: float
+    loudness: Levels
 
 
 class WaveformFacts(TypedDict):

@@ -17,10 +17,11 @@ from audio_processor.delivery.candidates import (
     FULL_SCALE_DBTP,
     ForeseenTrim,
     Tolerance,
-    back_off,
     best,
+    last_resort,
     next_candidate,
     true_peak_dbtp,
+    what_limited,
 )
 from audio_processor.delivery.dips import dip_curve, overshoots
 from audio_processor.delivery.fanout import broadcast
@@ -44,14 +45,14 @@ from audio_processor.model import (
     Dip,
     EncodedTier,
     Ladder,
-    LimitedBy,
+    Loudness,
     Plan,
     Rendition,
     Tier,
 )
 
-MAX_BACK_OFFS = 4
-"""Re-encodes at lower gain after the last candidate; each lowers the peak by what was measured."""
+MAX_LAST_RESORTS = 6
+"""Re-encodes at lower gain after the last candidate; each lowers by more than the one before."""
 
 OpenBlocks = Callable[[], AbstractContextManager[Blocks]]
 """Decodes the source from its start, at ``sample_rate_hz``, stereo."""
@@ -76,6 +77,8 @@ class TierSpec:
     tier: Tier
     first_ceiling_dbtp: float
     foreseen_trim_db: ForeseenTrim
+    band_loss_lu: float = 0.0
+    """What the tier's cut takes of the programme's loudness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class LadderSpec:
 class _Attempt:
     encoded: EncodedTier
     decoded_frames: int
+    programme: Loudness
     result: CandidateResult
 
 
@@ -113,7 +117,7 @@ def render_ladder(
         for attempt in _encode_round(supervisor, programme, chain, plan, spec, wanted, advance):
             attempts[attempt.encoded.tier.name].append(attempt)
     return Ladder(
-        tuple(_rendition(attempts[each.tier.name], spec.tolerance, plan) for each in spec.tiers)
+        tuple(_rendition(attempts[each.tier.name], each, spec, plan) for each in spec.tiers)
     )
 
 
@@ -135,24 +139,22 @@ def _wanted(attempts: Mapping[str, list[_Attempt]], spec: LadderSpec) -> Iterato
 
 
 def _next(each: TierSpec, results: list[CandidateResult], spec: LadderSpec) -> Candidate | None:
+    tolerance, most = spec.tolerance, spec.max_candidates
     candidate = next_candidate(
-        each.first_ceiling_dbtp,
-        spec.max_candidates,
-        results,
-        spec.tolerance,
-        each.foreseen_trim_db,
+        each.first_ceiling_dbtp, most, results, tolerance, each.foreseen_trim_db
     )
     if candidate is not None or results[-1].accepted:
         return candidate
-    closest = best(results, spec.tolerance)
-    if true_peak_dbtp(closest.measured) <= FULL_SCALE_DBTP:
+    lowered = last_resort(results, tolerance, most)
+    if lowered is None or len(results) < most + MAX_LAST_RESORTS:
+        return lowered
+    peak_dbtp = true_peak_dbtp(best(results, tolerance).measured)
+    if peak_dbtp <= FULL_SCALE_DBTP:
         return None
-    if len(results) >= spec.max_candidates + MAX_BACK_OFFS:
-        raise VerificationFailed(
-            f"Tier {each.tier.name} decodes to {true_peak_dbtp(closest.measured):+.1f} dBTP "
-            f"after {len(results)} encodes; it was not published."
-        )
-    return back_off(closest)
+    raise VerificationFailed(
+        f"Tier {each.tier.name} decodes to {peak_dbtp:+.1f} dBTP after {len(results)} encodes; "
+        "it was not published."
+    )
 
 
 def _encode_round(
@@ -195,13 +197,16 @@ def _encode_round(
 def _measure(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance) -> _Attempt:
     """Decode the encode and measure it: the figures that will be published."""
     rate = encoded.tier.sample_rate_hz
-    meter = LevelMeter(rate, 2)
+    whole, programme = LevelMeter(rate, 2), LevelMeter(rate, 2)
     decoded_frames = 0
     with decode_adts(supervisor, encoded.path, sample_rate_hz=rate) as blocks:
         for block in blocks:
-            meter.push(block)
+            whole.push(block)
+            start = max(0, encoded.lead_frames - decoded_frames)
+            end = max(0, encoded.lead_frames + encoded.source_frames - decoded_frames)
+            programme.push(block[start:end])
             decoded_frames += len(block)
-    measured = meter.result()
+    measured = whole.result()
     fits = tolerance.true_peak_fits(measured)
     result = CandidateResult(
         encoded.candidate,
@@ -209,7 +214,7 @@ def _measure(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance)
         accepted=tolerance.fits(measured),
         overshoots=() if fits else _locate(supervisor, encoded, tolerance),
     )
-    return _Attempt(encoded, decoded_frames, result)
+    return _Attempt(encoded, decoded_frames, programme.result(), result)
 
 
 def _locate(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance) -> tuple[Dip, ...]:
@@ -227,23 +232,22 @@ def _locate(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance) 
     )
 
 
-def _rendition(attempts: list[_Attempt], tolerance: Tolerance, plan: Plan) -> Rendition:
+def _rendition(attempts: list[_Attempt], each: TierSpec, spec: LadderSpec, plan: Plan) -> Rendition:
     """Keep the best attempt, drop the other files, and say what stood in the way if anything."""
     results = tuple(attempt.result for attempt in attempts)
-    kept_result = best(results, tolerance)
+    kept_result = best(results, spec.tolerance)
     kept = next(attempt for attempt in attempts if attempt.result is kept_result)
     for attempt in attempts:
         if attempt is not kept:
             attempt.encoded.path.unlink(missing_ok=True)
-    limited_by: LimitedBy | None = plan.limited_by
-    if not kept_result.accepted:
-        limited_by = "codec_peak"
+    codec = what_limited(kept_result, results, spec.tolerance, each.band_loss_lu)
     return Rendition(
         encoded=kept.encoded,
         measured=kept_result.measured,
+        programme=kept.programme,
         decoded_frames=kept.decoded_frames,
         tried=results,
-        limited_by=limited_by,
+        limited_by=codec or plan.limited_by,
     )
 
 

@@ -96,6 +96,7 @@ def build_metadata(given: MetadataInputs) -> doc.Metadata:
             "remainder_frames": given.m4a.remainder_frames,
             "frames": given.m4a.frames,
             "duration_s": _seconds(given.m4a.frames / best.sample_rate_hz),
+            "loudness": _loudness(given.verified.ladder.best.programme),
         },
         "waveform": _waveform(analysis.waveform),
         "settings": {"segment_duration_s": given.segment_duration_s},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -153,9 +153,15 @@ def _summary(given: PackageInputs, renditions: Iterable[HlsRendition], m4a: M4a)
         )
         for rendition, hls in zip(verified.ladder.renditions, renditions, strict=True)
     ]
-    # the m4a holds the best tier's own frames, so what that measured is what this measures
     duration_s = m4a.frames / best.encoded.tier.sample_rate_hz
-    delivered.append(_row("m4a", best, duration_s=duration_s, average_bandwidth=m4a.bit_rate))
+    delivered.append(
+        replace(
+            _row("m4a", best, duration_s=duration_s, average_bandwidth=m4a.bit_rate),
+            integrated_lufs=best.programme.integrated_lufs,
+            true_peak_dbtp=best.programme.true_peak_dbtp,
+            range_lu=best.programme.range_lu,
+        )
+    )
     return TrackSummary(
         track_id=given.source.track_id,
         duration_s=given.analysis.duration_s,

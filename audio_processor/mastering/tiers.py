@@ -35,7 +35,7 @@ class TierForecast:
         if ceiling_dbtp not in self._trims:
             reached = reach(
                 self._envelope,
-                self._plan.predicted_lufs + self._loss_lu + CODING_LOSS_LU,
+                self._plan.predicted_lufs + self.band_loss_lu + CODING_LOSS_LU,
                 ceiling_dbtp,
                 self._plan.gain_db + MAX_TRIM_DB,
             )
@@ -43,7 +43,8 @@ class TierForecast:
         return self._trims[ceiling_dbtp]
 
     @cached_property
-    def _loss_lu(self) -> float:
+    def band_loss_lu(self) -> float:
+        """What the tier's cut takes of the programme's loudness, in LU."""
         spectrum = self._analysis.spectrum
         return 0.0 if spectrum is None else band_limit_loss_lu(spectrum, self._cutoff_hz)
 

@@ -120,6 +120,7 @@ def verified(encodes: Sequence[EncodedTier]) -> Verified:
                 Rendition(
                     encoded=encoded,
                     measured=MEASURED,
+                    programme=MEASURED,
                     decoded_frames=encoded.aac_frames * FRAME_SAMPLES,
                     tried=(CandidateResult(encoded.candidate, MEASURED, accepted=True),),
                     limited_by=None,

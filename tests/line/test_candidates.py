@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_processor.delivery.candidates import (
-    MAX_OVERSHOOTS,
     Tolerance,
-    back_off,
     best,
+    last_resort,
     next_candidate,
+    what_limited,
 )
+from audio_processor.delivery.dips import MAX_OVERSHOOTS
 from audio_processor.model import Candidate, CandidateResult, Dip, Loudness
 
 FIRST = Candidate(ceiling_dbtp=-2.5)
@@ -93,7 +94,7 @@ def test_the_walk_ends_in_time(figures: list[tuple[float, float]]) -> None:
             break
         tried.append(_tried(candidate, lufs, dbtp, at_s=(1.0,) if dbtp > -1.0 else ()))
     assert 1 <= len(tried) <= MOST
-    assert tried[-1].accepted or len(tried) == MOST
+    assert not any(result.accepted for result in tried[:-1])
 
 
 def test_an_encode_that_lost_its_programme_is_never_accepted() -> None:
@@ -110,6 +111,47 @@ def test_the_best_is_the_least_excess_of_peak() -> None:
     assert best(results, TOLERANCE) is results[1]
 
 
-def test_backing_off_lowers_gain_and_ceiling_by_more_than_the_excess() -> None:
-    lowered = back_off(_tried(FIRST, -14.0, 1.2))
-    assert lowered.trim_db < -1.2 and lowered.ceiling_dbtp < FIRST.ceiling_dbtp - 1.2
+def test_the_same_encode_is_never_made_twice() -> None:
+    tried: list[CandidateResult] = []
+    while (candidate := _next(*tried)) is not None:
+        assert candidate not in [result.candidate for result in tried]
+        tried.append(_tried(candidate, -30.0, -1.2))
+    assert len(tried) <= MOST
+
+
+def test_two_encodes_teach_how_little_a_decibel_is_worth_in_the_limiter() -> None:
+    first = _tried(FIRST, -15.0, -1.2)
+    second = _next(first)
+    assert second is not None and second.trim_db == pytest.approx(1.0)
+    third = _next(first, _tried(second, -14.5, -1.2))
+    assert third is not None and third.trim_db == pytest.approx(2.0)
+
+
+def test_the_last_resort_lowers_by_growing_steps_until_it_is_below_full_scale() -> None:
+    tried = [_tried(FIRST, -14.0, 0.5)] * MOST
+    steps = []
+    for _ in range(5):
+        lowered = last_resort(tried, TOLERANCE, MOST)
+        assert lowered is not None
+        steps.append(tried[-1].candidate.trim_db - lowered.trim_db)
+        tried.append(_tried(lowered, -14.0 + lowered.trim_db, 0.2))
+    assert steps == sorted(steps) and steps[-1] > 4.0
+
+
+def test_the_last_resort_is_not_needed_where_the_best_can_be_delivered() -> None:
+    assert last_resort([_tried(FIRST, -14.2, -0.5)], TOLERANCE, MOST) is None
+
+
+def test_too_loud_is_always_mended() -> None:
+    lowered = last_resort([_tried(FIRST, -13.4, -1.6)], TOLERANCE, MOST)
+    assert lowered is not None and lowered.trim_db == pytest.approx(-0.6)
+
+
+def test_what_kept_a_tier_from_its_promise() -> None:
+    fine, loud = _tried(FIRST, -14.0, -1.5), _tried(FIRST, -14.0, -0.5)
+    quiet = _tried(FIRST, -16.0, -1.5)
+    assert what_limited(fine, [fine], TOLERANCE, 0.0) is None
+    assert what_limited(loud, [loud], TOLERANCE, 0.0) == "codec_peak"
+    assert what_limited(quiet, [loud, quiet], TOLERANCE, 0.0) == "codec_peak"
+    assert what_limited(quiet, [quiet], TOLERANCE, 0.0) == "codec_loudness"
+    assert what_limited(quiet, [quiet], TOLERANCE, 40.0) == "codec_band"
