@@ -27,6 +27,8 @@ class _Feed:
     """A bounded queue that can be abandoned from either end without a deadlock."""
 
     def __init__(self, stopped: threading.Event) -> None:
+        self.ended = False
+        """Whether the consumer has seen the end of the stream."""
         self._queue: queue.Queue[Block | None] = queue.Queue(_QUEUED_BLOCKS)
         self._stopped = stopped
 
@@ -47,6 +49,7 @@ class _Feed:
                     raise FanoutStopped from None
                 continue
             if block is None:
+                self.ended = True
                 return
             yield block
 
@@ -63,6 +66,9 @@ class _Consumer(threading.Thread, Generic[Result]):
     def run(self) -> None:
         try:
             self._results.append(self._work(self.feed.blocks()))
+            if not (self.feed.ended or self._stopped.is_set()):
+                # nobody takes its blocks any more: its queue would fill and stop the stream
+                raise RuntimeError("A consumer returned before the end of the stream.")
         except BaseException as error:
             self.error = error
             self._stopped.set()
@@ -75,14 +81,14 @@ def broadcast(blocks: Blocks, work: Sequence[Callable[[Blocks], Result]]) -> lis
     """Give every block to every consumer; return their results in order.
 
     Consumers share the arrays: they must not write into them. A consumer that returns
-    before the stream's end is a failure. Raises the first error of the source or of a
-    consumer, after all consumers have ended.
+    before the stream's end is a failure (``RuntimeError``). Raises the first error of the
+    source or of a consumer, after all consumers have ended.
     """
     stopped = threading.Event()
     consumers = [_Consumer(one, stopped) for one in work]
-    for consumer in consumers:
-        consumer.start()
     try:
+        for consumer in consumers:
+            consumer.start()
         for block in blocks:
             if stopped.is_set():
                 break
@@ -95,7 +101,8 @@ def broadcast(blocks: Blocks, work: Sequence[Callable[[Blocks], Result]]) -> lis
         raise
     finally:
         for consumer in consumers:
-            consumer.join()
+            if consumer.is_alive():  # one that never started cannot be joined
+                consumer.join()
     # a consumer stopped by another's failure is a consequence: raise the cause
     for error in sorted(
         (c.error for c in consumers if c.error is not None),

@@ -66,6 +66,40 @@ def test_a_failing_source_ends_the_consumers() -> None:
     assert ended.is_set()
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("count", [0, 3, 100])
+def test_a_consumer_that_returns_before_the_end_is_a_failure(count: int) -> None:
+    def gives_up(_: Blocks) -> list[float]:
+        return []
+
+    with pytest.raises(RuntimeError, match="before the end"):
+        broadcast(_numbered(count), [_collect, gives_up])
+
+
+def test_a_failed_start_leaves_no_consumer_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    def waits(blocks: Blocks) -> list[float]:
+        try:
+            return _collect(blocks)
+        finally:
+            ended.append(threading.current_thread().name)
+
+    start = threading.Thread.start
+    started: list[str] = []
+
+    def only_two(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+        started.append(thread.name)
+
+    monkeypatch.setattr(threading.Thread, "start", only_two)
+    with pytest.raises(RuntimeError, match="can't start"):
+        broadcast(_numbered(3), [waits] * 3)
+    assert sorted(ended) == sorted(started)
+
+
 def test_a_slow_consumer_bounds_how_far_the_source_runs_ahead() -> None:
     gate = threading.Event()
     produced = 0
