@@ -17,7 +17,7 @@ from urllib.parse import quote
 import structlog
 
 LogFormat = Literal["auto", "json", "console"]
-ROOT_NAMES = ("audio_processor", "database_manager")
+ROOT_NAMES = ("audio_processor", "database_manager", "uploads_queue")
 MASK = "**********"
 _SHORTEST_SECRET = 4
 """A shorter one occurs in ordinary words; masking it would only show what it is."""

@@ -6,11 +6,15 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import audio_processor
+import database_manager
+import uploads_queue
 from audio_processor.telemetry import configure_logging, get_logger
 from audio_processor.telemetry.logs import MASK, ROOT_NAMES, Masker
 
@@ -71,6 +75,15 @@ def test_other_libraries_are_heard_from_warning_up_whatever_our_level(stream: io
     logging.getLogger("botocore.auth").debug("Authorization: AWS4-HMAC-SHA256 …")
     logging.getLogger("botocore").warning("slow %s", "down")
     assert [line["event"] for line in lines(stream)] == ["slow down"]
+
+
+@pytest.mark.parametrize("module", [audio_processor, database_manager, uploads_queue])
+def test_each_package_of_the_project_is_heard_at_our_level(
+    stream: io.StringIO, module: ModuleType
+) -> None:
+    configure_logging("json", "INFO", stream=stream)
+    logging.getLogger(f"{module.__name__}.part").info("database transaction repeated")
+    assert [line["event"] for line in lines(stream)] == ["database transaction repeated"]
 
 
 def refuse() -> None:
