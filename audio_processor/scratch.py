@@ -1,64 +1,123 @@
 """Private folders for jobs, and the sweeping of those that a dead worker left behind.
 
 Each process holds an exclusive ``flock`` on its own folder's lock file for as long as it
-lives; a folder whose lock can be taken belongs to nobody any more.
+lives; a folder whose lock can be taken belongs to nobody any more. Making a folder and
+locking it are two steps, so whoever makes or sweeps holds a lock on the scratch folder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from audio_processor.errors import ConfigError, DiskFull
+from audio_processor.errors import ConfigError, DiskFull, TransientError
 
 _PREFIX = "worker-"
+_JOB_PREFIX = "job-"
 _LOCK = "lock"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Scratch:
-    """One process's corner of the scratch folder. Close it to remove the corner."""
+    """One process's corner of the scratch folder. Close it to remove the corner.
+
+    Raises ``ConfigError`` where the scratch folder cannot be used.
+    """
 
     def __init__(self, root: Path) -> None:
+        self._root = root
+        self._mending = threading.Lock()
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            self.swept = _sweep(root)
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-            self._lock = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._folder, self._lock, self.swept = _settle(root)
         except OSError as error:
             raise ConfigError(
                 f"scratch.folder: {root} cannot be used ({error.strerror}); "
                 "name a folder that this user may write to."
             ) from error
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @contextmanager
     def job_folder(self) -> Iterator[Path]:
         """Yield a fresh private folder (mode 0700); it is removed with all in it on leaving.
 
-        Raises ``DiskFull`` when it cannot be made.
+        Raises ``DiskFull``, or ``TransientError`` when it cannot be made for another reason.
         """
         try:
-            folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._folder))
+            folder = self._new_folder()
         except OSError as error:
-            raise DiskFull(
-                f"The scratch folder has no room for a job: {error.strerror}."
+            if error.errno in _NO_ROOM:
+                raise DiskFull(
+                    f"The scratch folder has no room for a job: {error.strerror}."
+                ) from error
+            raise TransientError(
+                f"No folder for a job can be made in the scratch folder: {error.strerror}."
             ) from error
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _new_folder(self) -> Path:
+        """Make a job's folder, in a new corner if something outside has removed this one."""
+        with self._mending:
+            try:
+                return Path(tempfile.mkdtemp(prefix=_JOB_PREFIX, dir=self._folder))
+            except FileNotFoundError:
+                lost = self._lock
+                self._folder, self._lock, _ = _settle(self._root)
+                os.close(lost)
+                return Path(tempfile.mkdtemp(prefix=_JOB_PREFIX, dir=self._folder))
+
     def close(self) -> None:
         """Remove the corner and give up its lock."""
         shutil.rmtree(self._folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.close(self._lock)
+
+
+def _settle(root: Path) -> tuple[Path, int, int]:
+    """Sweep, make a corner and lock it; return it, its lock's descriptor and how many went.
+
+    Raises ``OSError``, and leaves nothing then.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with _sole_use(root):
+        swept = _sweep(root)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+        try:
+            return folder, _locked(folder / _LOCK), swept
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _sole_use(root: Path) -> Iterator[None]:
+    """Keep other processes from sweeping: a new corner is nobody's until its lock is taken."""
+    # the folder's own descriptor: a lock file would be one more thing to leave behind
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(path: Path) -> int:
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _sweep(root: Path) -> int:
@@ -72,7 +131,7 @@ def _sweep(root: Path) -> int:
 
 
 def _abandoned(lock: Path) -> bool:
-    # A folder without its lock file is being made by a process that is just starting.
+    # A folder without a lock file may be a living process's: cleaners take old files first.
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
