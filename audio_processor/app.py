@@ -20,7 +20,7 @@ from audio_processor.errors import (
     UnknownUpload,
     UploadBusy,
 )
-from audio_processor.model import COMPLETED, FAILED, Claim
+from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING, Claim
 from audio_processor.naming import printable, track_id_of
 from audio_processor.settings import Settings
 from audio_processor.telemetry import Metrics, MetricsProgress, NullProgress, Progresses, get_logger
@@ -41,6 +41,8 @@ SEGMENT_DURATION_S = 10
 
 _FOLLOW_POLL_S = 1.0
 _OCTETS = "application/octet-stream"
+_RAW_OBJECTS = uuid.UUID("6d0c6c4e-3a5c-5c55-9a55-8b3f0b0f6a11")
+"""Name space of the ids of rows that are made for a raw object found without one."""
 
 
 class AudioProcessor:
@@ -81,12 +83,15 @@ class AudioProcessor:
             segment_duration_s=segment_duration if segment_duration != SEGMENT_DURATION_S else None,
         )
         self.queue = wiring.open_queue(self.settings, db_config, db_type)
+        self.queue.on_buried = self._bury
+        self._buried = 0
         self.metrics = Metrics()
         self._progress: Progress = Progresses(
             MetricsProgress(self.metrics), progress or NullProgress()
         )
         self._lock = threading.RLock()
         self._workers: set[Worker] = set()
+        self._stopped = False
         self._line: Line | None = None
         self._store: ObjectStore | None = None
 
@@ -118,7 +123,8 @@ class AudioProcessor:
         except (SourceMissing, NameRejected) as error:
             log.error("not processed", file_name=track_id, error_code=error.code, error=str(error))
             return False
-        upload_id = uuid.uuid4().hex
+        # the same id for the same object: of two callers at once, both follow the one row
+        upload_id = uuid.uuid5(_RAW_OBJECTS, key).hex
         self.queue.insert(upload_id, track_id)
         return self._follow(upload_id)
 
@@ -129,9 +135,10 @@ class AudioProcessor:
         meanwhile are left for the next run. Safe beside other workers and overlapping runs.
         Raises ``DatabaseUnavailable`` when the queue cannot be reached.
         """
+        buried = self._buried
         ended = self._drain_pending()
         successful = sum(one.completed for one in ended)
-        return successful, len(ended) - successful
+        return successful, len(ended) - successful + self._buried - buried
 
     def get_pending_tracks(self) -> list[dict[str, Any]]:
         """Return the pending tracks' rows, oldest first."""
@@ -214,6 +221,8 @@ class AudioProcessor:
         )
         with self._lock:
             self._workers.add(worker)
+            if self._stopped:
+                worker.stop()
         try:
             yield worker
         finally:
@@ -221,11 +230,12 @@ class AudioProcessor:
                 self._workers.discard(worker)
 
     def stop(self) -> None:
-        """Have every call in progress claim nothing more and return once its tracks have ended.
+        """Have every call, now and later, claim nothing more and return once its tracks ended.
 
         Called again: hand the running tracks back at once, their attempts refunded.
         """
         with self._lock:
+            self._stopped = True
             workers = tuple(self._workers)
         for worker in workers:
             worker.stop()
@@ -255,11 +265,14 @@ class AudioProcessor:
     # ── within ───────────────────────────────────────────────────────────────────────────
 
     def _drain_pending(self) -> list[Ended]:
-        waiting = self.queue.claimable()
-        if waiting == 0:
+        waiting = self.queue.claimable_ids()
+        if not waiting:
             return []
         with self.worker() as worker:
-            return worker.run_pending(at_most=waiting)
+            ended = worker.run_pending(waiting)
+        if worker.fatal is not None:
+            raise worker.fatal
+        return ended
 
     def _follow(self, upload_id: str) -> bool:
         with self.worker() as worker:
@@ -274,9 +287,28 @@ class AudioProcessor:
                     return False
                 if record.status == COMPLETED:
                     return True
+                if not _will_move(record):
+                    log.error(
+                        "not followed",
+                        upload_id=upload_id,
+                        error=f"The row is {record.status!r} of type {record.upload_type!r}, and "
+                        "no worker of ours holds it: `audio-processor retry` frees it.",
+                    )
+                    return False
                 if worker.run_one(upload_id) is None:
                     worker.rest(_FOLLOW_POLL_S)
         return self.find(upload_id).status == COMPLETED
+
+    def _bury(self, claim: Claim, error_code: str, error_message: str) -> None:
+        """Give a track that killed its workers the same end as one that failed in our hands."""
+        from audio_processor.outcome import Failed
+        from audio_processor.worker import Ended
+
+        failed = Failed(error_code, error_message)
+        with self._lock:
+            self._buried += 1
+        self._move_to_failed(claim, failed)
+        self._count(Ended(claim, failed), 0.0)
 
     def _count(self, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome
@@ -299,13 +331,16 @@ class AudioProcessor:
     def _move_to_failed(self, claim: Claim, _failed: Failed) -> None:
         """Move the raw object aside, unless another upload still needs the same one."""
         storage = self.settings.storage
-        if self.queue.file_needed_elsewhere(claim.upload_id, claim.file_name):
-            return
+        raw_key = storage.raw_prefix + claim.file_name
+        failed_key = storage.failed_prefix + claim.file_name
         try:
             track_id_of(claim.file_name)
-            self.store.move(
-                storage.raw_prefix + claim.file_name, storage.failed_prefix + claim.file_name
-            )
+            if self.queue.file_needed_elsewhere(claim.upload_id, claim.file_name):
+                return
+            self.store.move(raw_key, failed_key)
+            record = self.queue.find(claim.upload_id)
+            if record is not None and record.status != FAILED:  # retried meanwhile: it needs it
+                self.store.move(failed_key, raw_key)
         except (SourceMissing, NameRejected):
             return
         except Exception as error:  # the row is right already; the object stays where it is
@@ -316,3 +351,9 @@ class AudioProcessor:
             if self._line is None:
                 self._line = wiring.build_line(self.settings, self.store, self.queue)
             return self._line
+
+
+def _will_move(record: UploadRecord) -> bool:
+    """Whether waiting for the row makes sense: a track, pending or held under a lease."""
+    held = record.status == PROCESSING and record.lease_remaining_s is not None
+    return record.upload_type == "track" and (record.status == PENDING or held)

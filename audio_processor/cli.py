@@ -236,10 +236,13 @@ def ingest(
 ) -> None:
     """Enqueue one file, follow it to its end and show what was delivered."""
     from audio_processor.display import track_table
+    from audio_processor.model import PENDING, PROCESSING
 
     with _processor(config, show_progress=True) as processor:
         source = _checked(file) if file is not None else _demo(processor.settings)
-        processor.enqueue(source, replace=True)
+        record = processor.queue.find_by_file_name(source.name)
+        if record is None or record.status not in {PENDING, PROCESSING}:
+            processor.enqueue(source, replace=True)
         completed = processor.process_audio(source.name)
         record = processor.queue.find_by_file_name(source.name)
         where = processor.output_of(source.name)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from audio_processor.errors import Interrupted, LeaseLost
 from audio_processor.model import Claim
 
 
@@ -30,6 +31,7 @@ class Job:
         self._held_until = clock() + lease_s
         self._lock = threading.Lock()
         self._error: Exception | None = None
+        self._publishing = False
         self._on_cancel: list[Callable[[Exception], None]] = []
 
     def renew(self) -> None:
@@ -37,7 +39,7 @@ class Job:
 
         The lease is reckoned from before the request: the database's clock started no earlier.
         """
-        self.check()
+        self._raise_if_cancelled()
         asked_at = self._clock()
         self._renew(self.claim)
         self._held_until = asked_at + self._lease_s
@@ -57,16 +59,36 @@ class Job:
         stop(error)
 
     def cancel(self, error: Exception) -> None:
-        """Stop the job: its subprocesses are killed and its next step raises ``error``."""
+        """Stop the job: its subprocesses are killed and its next step raises ``error``.
+
+        A job that is publishing is not interrupted any more: half a ladder would stay behind.
+        """
         with self._lock:
             if self._error is not None:
+                return
+            if self._publishing and isinstance(error, Interrupted):
                 return
             self._error = error
             stops = tuple(self._on_cancel)
         for stop in stops:
             stop(error)
 
+    def begin_publishing(self) -> None:
+        """From here on the job ends by itself or by the loss of its lease. Raises as ``check``."""
+        with self._lock:
+            self._publishing = self._error is None
+        self.check()
+
     def check(self) -> None:
-        """Raise the error that the job was cancelled with, if it was."""
+        """Raise the error that the job was cancelled with, or ``LeaseLost`` past the lease's end.
+
+        A process that was stopped and woken finds its lease run out before its heartbeat does.
+        """
+        self._raise_if_cancelled()
+        if self.lease_left_s <= 0.0:
+            self.cancel(LeaseLost("The lease ran out before it could be renewed."))
+            self._raise_if_cancelled()
+
+    def _raise_if_cancelled(self) -> None:
         if self._error is not None:
             raise self._error

@@ -103,7 +103,10 @@ class _Track:
         name, storage = self.job.claim.file_name, self.line.settings.storage
         path = self.folder / "source"
         size_bytes = self.line.store.download(
-            storage.raw_prefix + name, path, max_bytes=self.line.settings.limits.max_size_bytes
+            storage.raw_prefix + name,
+            path,
+            max_bytes=self.line.settings.limits.max_size_bytes,
+            progress=lambda _bytes: self.job.check(),
         )
         return Source(path, name, self.track_id, size_bytes, _sha256(path))
 
@@ -171,6 +174,7 @@ class _Track:
 
     def publish(self, packaged: Package) -> Receipt:
         self._enter("publish")
+        self.job.begin_publishing()
         storage = self.line.settings.storage
         return publish(
             packaged,

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import random, uniform
 
 from audio_processor.errors import (
     AudioProcessorError,
+    ConfigError,
     DatabaseUnavailable,
     Interrupted,
     LeaseLost,
@@ -101,6 +102,8 @@ class Worker:
         self._wake = threading.Event()
         self.last_loop_at = time.monotonic()
         self.database_reachable = False
+        self.fatal: ConfigError | None = None
+        """Why the worker stopped by itself: what only an operator can mend."""
 
     # ── the three ways in ────────────────────────────────────────────────────────────────
 
@@ -133,21 +136,32 @@ class Worker:
                 future.add_done_callback(lambda _: self._wake.set())
                 running.add(future)
             self._drain(running)
+        if self.fatal is not None:
+            raise self.fatal
 
-    def run_pending(self, at_most: int) -> list[Ended]:
-        """Process up to ``at_most`` claims and return how each ended. The cron run."""
+    def run_pending(self, upload_ids: Sequence[str]) -> list[Ended]:
+        """Process these uploads, each at most once, and return how each ended. The cron run.
+
+        Those that another worker has taken meanwhile are left to it.
+        """
         ended: list[Ended] = []
-        budget = threading.Semaphore(at_most)
+        waiting = iter(upload_ids)
+        taking = threading.Lock()
 
         def drain() -> None:
-            while not self._stopping.is_set() and budget.acquire(blocking=False):
-                claim = self._queue.claim(self.worker_id)
-                if claim is None:
+            while not self._stopping.is_set():
+                with taking:
+                    upload_id = next(waiting, None)
+                if upload_id is None:
                     return
-                ended.append(self._work(claim))
+                claim = self._queue.claim(self.worker_id, upload_id=upload_id)
+                if claim is not None:
+                    ended.append(self._work(claim))
 
         with self._heartbeat(), self._pool() as pool:
-            lanes = [pool.submit(drain) for _ in range(min(self._options.concurrency, at_most))]
+            lanes = [
+                pool.submit(drain) for _ in range(min(self._options.concurrency, len(upload_ids)))
+            ]
             for lane in lanes:
                 lane.result()
         return ended
@@ -161,13 +175,20 @@ class Worker:
     # ── stopping ─────────────────────────────────────────────────────────────────────────
 
     def stop(self) -> None:
-        """Claim nothing more. Called again: hand back what is running, at once."""
+        """Claim nothing more, and hand back what still runs after the drain timeout.
+
+        Called again: hand it back at once.
+        """
         with self._jobs_lock:
             again = self._stopping.is_set()
             self._stopping.set()
+        self._wake.set()
         if again:
             self.interrupt()
-        self._wake.set()
+            return
+        deadline = threading.Timer(self._options.drain_timeout_s, self.interrupt)
+        deadline.daemon = True
+        deadline.start()
 
     def interrupt(self) -> None:
         """Hand back every running job."""
@@ -180,14 +201,8 @@ class Worker:
         return self._stopping.is_set()
 
     def _drain(self, running: set[Future[Ended]]) -> None:
-        deadline = time.monotonic() + self._options.drain_timeout_s
         while any(not future.done() for future in running):
-            self.last_loop_at = time.monotonic()
-            if time.monotonic() >= deadline:
-                self.interrupt()
-                return
-            self._wake.wait(min(1.0, max(0.0, deadline - time.monotonic())))
-            self._wake.clear()
+            self.rest(1.0)
 
     # ── one job ──────────────────────────────────────────────────────────────────────────
 
@@ -198,6 +213,12 @@ class Worker:
         started = time.monotonic()
         try:
             outcome = self._record(claim, self._decide(job))
+        except Exception as error:  # a fault of ours or of the schema: said, never swallowed
+            log.exception("outcome not recorded", upload_id=claim.upload_id)
+            outcome = Abandon(f"The outcome could not be recorded: {type(error).__name__}.")
+            if isinstance(error, ConfigError):
+                self.fatal = error
+                self.stop()
         finally:
             with self._jobs_lock:
                 self._jobs.discard(job)
@@ -230,7 +251,7 @@ class Worker:
                     self._queue.complete(claim, summary)
                 case Failed(error_code, error_message):
                     self._queue.fail(claim, error_code=error_code, error_message=error_message)
-                    self._on_failed(claim, outcome)
+                    self._told_of_failure(claim, outcome)
                 case RetryLater(error_code, error_message, delay_s):
                     self._queue.retry_later(
                         claim, error_code=error_code, error_message=error_message, delay_s=delay_s
@@ -247,6 +268,13 @@ class Worker:
             return Abandon("The database could not be reached to record the outcome.")
         return outcome
 
+    def _told_of_failure(self, claim: Claim, failed: Failed) -> None:
+        """Tell of it; whatever goes wrong there, the row is recorded already."""
+        try:
+            self._on_failed(claim, failed)
+        except Exception:
+            log.exception("after a failed track", upload_id=claim.upload_id)
+
     # ── heartbeat ────────────────────────────────────────────────────────────────────────
 
     @contextmanager
@@ -256,6 +284,7 @@ class Worker:
         def beat() -> None:
             while not done.wait(self._options.heartbeat_s):
                 for job in self._running():
+                    self._cancel_the_expired()
                     self._renew(job)
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -265,6 +294,12 @@ class Worker:
         finally:
             done.set()
             thread.join()
+
+    def _cancel_the_expired(self) -> None:
+        """A renewal that hangs must not keep the others' jobs going past their leases."""
+        for job in self._running():
+            with suppress(Exception):  # the job's own thread reports
+                job.check()
 
     def _renew(self, job: Job) -> None:
         try:

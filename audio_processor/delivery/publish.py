@@ -35,7 +35,7 @@ class CacheControl:
     """The ``Cache-Control`` of each kind of object; an empty one is not sent."""
 
     playlist: str = "public, max-age=300"
-    segment: str = "public, max-age=31536000, immutable"
+    segment: str = "public, max-age=86400"
     m4a: str = "public, max-age=86400"
     metadata: str = "public, max-age=300"
 

@@ -96,12 +96,15 @@ class DatabaseSettings(Group):
 class CacheControlSettings(Group):
     """`Cache-Control` of each kind of published object; an empty text sends none.
 
-    A track is published once under its own name, so that segments never change.
+    A track that is processed again keeps its names: a cache may hold the old segments for as
+    long as this says.
     """
 
     playlist: HeaderValue = setting("public, max-age=300", "Master and tier playlists.")
     segment: HeaderValue = setting(
-        "public, max-age=31536000, immutable", "Media segments.", also=("segments", "ts")
+        "public, max-age=86400",
+        "Media segments; a track that is processed again keeps their names.",
+        also=("segments", "ts"),
     )
     m4a: HeaderValue = setting("public, max-age=86400", "The `.m4a` download.")
     metadata: HeaderValue = setting("public, max-age=300", "`metadata.json` and `waveform.json`.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -123,14 +124,14 @@ def test_the_second_upload_of_one_stem_fails_and_the_first_stays(
 ) -> None:
     first = processor.enqueue(demo_track)
     assert processor.process_pending_tracks() == (1, 0)
-    before = processor.store.read("mwonya_audio_tracks/demo/playlist.m3u8", max_bytes=1 << 16)
+    before = processor.store.read("mwonya_audio_tracks/demo/metadata.json", max_bytes=1 << 20)
     processor.store.upload(demo_track, "tracks/demo.flac", content_type="audio/flac")
     processor.queue.insert("second", "demo.flac")
     assert processor.process_pending_tracks() == (0, 1)
     record = processor.find("second")
     assert record.error_code == "output_conflict" and first in (record.error_message or "")
-    after = processor.store.read("mwonya_audio_tracks/demo/playlist.m3u8", max_bytes=1 << 16)
-    assert after == before
+    after = processor.store.read("mwonya_audio_tracks/demo/metadata.json", max_bytes=1 << 20)
+    assert after == before, "it names its upload and the time it was made"
 
 
 def test_a_hostile_name_fails_without_touching_anything(embedded: AudioProcessor) -> None:
@@ -241,3 +242,40 @@ def test_every_database_setting_reaches_the_queue(tmp_path: Path) -> None:
     settings = embedded_settings(tmp_path).model_dump() | {"database": server}
     with AudioProcessor(None, None, settings=Settings.model_validate(settings)) as processor:
         assert "db.example:5432" in processor.queue.describe()
+
+
+@pytest.mark.parametrize("row", ["podcast", "cancelled", "unleased"])
+def test_a_row_that_no_worker_will_move_is_not_waited_for(tmp_path: Path, row: str) -> None:
+    with AudioProcessor(None, None, settings=embedded_settings(tmp_path)) as processor:
+        processor.queue.insert("u", "x.wav")
+        change = {
+            "podcast": "upload_type = 'podcast'",
+            "cancelled": "processing_status = 'cancelled'",
+            "unleased": "processing_status = 'processing'",
+        }[row]
+        with sqlite3.connect(tmp_path / "queue.db") as connection:
+            connection.execute(f"UPDATE Uploads SET {change}")
+        assert processor.process_audio("x.wav") is False
+
+
+def test_a_track_that_killed_its_workers_is_counted_and_moved_aside(
+    tmp_path: Path, demo_track: Path
+) -> None:
+    with AudioProcessor(None, None, settings=embedded_settings(tmp_path)) as processor:
+        upload_id = processor.enqueue(demo_track)
+        with sqlite3.connect(tmp_path / "queue.db") as connection:
+            connection.execute(
+                "UPDATE Uploads SET processing_status = 'processing', attempts = 99, "
+                "lease_token = 'dead', lease_expires_at = '2001-01-01 00:00:00.000000'"
+            )
+        assert processor.process_pending_tracks() == (0, 1)
+        assert processor.find(upload_id).error_code == "attempts_exhausted"
+        assert processor.store.size("failedprocessing_tracks/demo.wav") is not None
+
+
+def test_stop_before_the_work_begins_is_not_forgotten(tmp_path: Path, demo_track: Path) -> None:
+    with AudioProcessor(None, None, settings=embedded_settings(tmp_path)) as processor:
+        processor.enqueue(demo_track)
+        processor.stop()
+        assert processor.process_pending_tracks() == (0, 0)
+        assert processor.status().counts.pending == 1

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from audio_processor.errors import CorruptMedia, DatabaseUnavailable, LeaseLost, StoreUnavailable
+from audio_processor.errors import (
+    ConfigError,
+    CorruptMedia,
+    DatabaseUnavailable,
+    Interrupted,
+    LeaseLost,
+    StoreUnavailable,
+)
 from audio_processor.job import Job
 from audio_processor.model import Claim, Loudness, Receipt, TrackSummary
 from audio_processor.outcome import Abandon, BackoffPolicy, Completed, Failed, HandBack, RetryLater
@@ -58,7 +65,7 @@ def _status(queue: DatabaseManager, upload_id: str) -> str | None:
 
 def test_a_success_is_recorded_with_what_was_measured(queue: DatabaseManager) -> None:
     _fill(queue, 1)
-    [ended] = _worker(queue, _receipt).run_pending(at_most=1)
+    [ended] = _worker(queue, _receipt).run_pending(["upload-0"])
     record = queue.find("upload-0")
     assert isinstance(ended.outcome, Completed) and ended.completed
     assert record is not None and record.status == "completed" and record.summary is not None
@@ -75,7 +82,7 @@ def test_a_permanent_error_fails_the_row_and_then_tells_of_it(queue: DatabaseMan
         told.append((_status(queue, claim.upload_id), failed.error_code))
 
     worker = Worker(queue, corrupt, "worker-1", OPTIONS, on_failed=on_failed)
-    [ended] = worker.run_pending(at_most=1)
+    [ended] = worker.run_pending(["upload-0"])
     record = queue.find("upload-0")
     assert isinstance(ended.outcome, Failed)
     assert record is not None
@@ -107,7 +114,7 @@ def test_an_unforeseen_error_never_escapes(queue: DatabaseManager) -> None:
     def bug(_: Job) -> Receipt:
         raise ZeroDivisionError("in /secret/path")
 
-    [ended] = _worker(queue, bug).run_pending(at_most=1)
+    [ended] = _worker(queue, bug).run_pending(["upload-0"])
     record = queue.find("upload-0")
     assert isinstance(ended.outcome, RetryLater)
     assert record is not None and "/secret/path" not in (record.error_message or "")
@@ -126,7 +133,7 @@ def test_the_heartbeat_keeps_a_lease_that_is_shorter_than_the_job(tmp_path: Path
             time.sleep(0.1)
         return _receipt(job)
 
-    [ended] = _worker(queue, slow, lease_s=1.0).run_pending(at_most=1)
+    [ended] = _worker(queue, slow, lease_s=1.0).run_pending(["long"])
     assert ended.completed and set(stolen) == {None}
 
 
@@ -156,7 +163,7 @@ def test_a_lost_lease_cancels_the_job_and_writes_nothing(queue: DatabaseManager)
         raise AssertionError("a cancelled job went on")
 
     worker = Worker(Stolen(), waits, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
-    [ended] = worker.run_pending(at_most=1)
+    [ended] = worker.run_pending(["upload-0"])
     assert isinstance(ended.outcome, Abandon)
     assert [type(error) for error in cancelled] == [LeaseLost]
     assert _status(queue, "upload-0") == "processing"
@@ -254,7 +261,7 @@ def test_two_workers_share_the_pending_tracks(queue: DatabaseManager) -> None:
         return _receipt(job)
 
     workers = [Worker(queue, process, f"worker-{i}", OPTIONS) for i in range(2)]
-    runs = [threading.Thread(target=w.run_pending, args=(20,)) for w in workers]
+    runs = [threading.Thread(target=w.run_pending, args=(names,)) for w in workers]
     for run in runs:
         run.start()
     for run in runs:
@@ -275,3 +282,60 @@ def test_hand_back_is_what_an_interrupted_job_becomes(queue: DatabaseManager) ->
     worker = _worker(queue, process)
     ended = worker.run_one("upload-0")
     assert ended is not None and isinstance(ended.outcome, HandBack)
+
+
+def test_a_run_takes_each_upload_once_however_soon_it_may_be_tried_again(
+    queue: DatabaseManager,
+) -> None:
+    names = _fill(queue, 3)
+    seen: list[str] = []
+
+    def outage(job: Job) -> Receipt:
+        seen.append(job.claim.upload_id)
+        raise StoreUnavailable("away")
+
+    worker = Worker(queue, outage, "worker-1", replace(OPTIONS, backoff=BackoffPolicy(1e-9, 1e-9)))
+    ended = worker.run_pending(names)
+    assert sorted(seen) == names and len(ended) == 3
+
+
+def test_a_job_past_its_lease_stops_even_before_the_heartbeat_says_so() -> None:
+    now = 100.0
+    claim = Claim("u", "u.wav", 1, "token", "w")
+    job = Job(claim, lambda _: None, lease_s=10.0, clock=lambda: now)
+    job.check()
+    now = 110.5
+    with pytest.raises(LeaseLost):
+        job.check()
+
+
+def test_a_job_that_publishes_is_not_interrupted_but_loses_its_lease() -> None:
+    job = Job(Claim("u", "u.wav", 1, "token", "w"), lambda _: None, lease_s=10.0)
+    told: list[Exception] = []
+    job.on_cancel(told.append)
+    job.begin_publishing()
+    job.cancel(Interrupted("stopping"))
+    job.check()
+    job.cancel(LeaseLost("another's"))
+    with pytest.raises(LeaseLost):
+        job.check()
+    assert [type(error) for error in told] == [LeaseLost]
+
+
+def test_what_cannot_be_recorded_for_want_of_a_right_ends_the_daemon(
+    queue: DatabaseManager,
+) -> None:
+    _fill(queue, 1)
+
+    class Forbidden:
+        """The queue, but for a right that was taken away."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def complete(self, _claim: Claim, _summary: TrackSummary) -> None:
+            raise ConfigError("UPDATE is denied")
+
+    worker = Worker(Forbidden(), _receipt, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
+    with pytest.raises(ConfigError, match="denied"):
+        worker.run()
