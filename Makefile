@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 TRACK ?=
 
-.PHONY: help run test check format lint types imports bench acceptance corpus setup setup-dev servers browser clean
+.PHONY: help run test music check format lint types imports bench acceptance corpus setup setup-dev servers browser clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ browser: setup-dev  ## Chromium and hls.js for the player test, where this user 
 run: .venv/.runtime  ## ingest a demo track (or TRACK=path) on the embedded default
 	@$(PY) -m audio_processor ingest $(if $(TRACK),"$(TRACK)")
 
-test: setup-dev servers browser  ## the whole suite, on real servers and a real player
+test: setup-dev servers browser music  ## the whole suite, on real servers and a real player
 	@$(PY) -m pytest
 
 check: setup-dev format lint types imports test  ## format, lint, types, import contracts, tests
@@ -44,6 +44,9 @@ types: setup-dev  ## mypy --strict
 
 imports: setup-dev  ## import contracts
 	@.venv/bin/lint-imports
+
+music: setup-dev
+	@$(PY) -m bench.corpus || echo "music: the corpus cannot be had here (the tests on real music are skipped)"
 
 corpus: setup-dev  ## real music for tests and bench, from Debian's packages
 	@$(PY) -m bench.corpus

@@ -11,7 +11,7 @@ becomes of the row is decided in ``outcome.py`` and recorded by the worker.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,6 +47,8 @@ from audio_processor.naming import track_id_of
 from audio_processor.ports import ObjectStore, Progress
 from audio_processor.scratch import Scratch
 from audio_processor.settings import LimitSettings, Settings, TierSettings
+
+RANGE_TOLERANCE_LU = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class _Track:
         probed = self.probe(source)
         analysis = self.analyse(source, probed)
         plan = self.plan(analysis)
+        analysis = replace(analysis, warnings=(*analysis.warnings, *self._plan_warnings(plan)))
         ladder = self.render(source, probed, analysis, plan)
         verified = self.verify(ladder, plan)
         packaged = self.package(source, probed, analysis, plan, verified)
@@ -139,6 +142,7 @@ class _Track:
             max_candidates=ladder.max_candidates,
             tolerance=self._tolerance(plan),
             folder=self.folder,
+            stall_timeout_s=self.line.settings.limits.stall_timeout_s,
         )
         programme = Programme(
             open=partial(self._decode, source, probed),
@@ -202,6 +206,17 @@ class _Track:
             accept_truncated=limits.accept_truncated,
             stall_timeout_s=limits.stall_timeout_s,
         )
+
+    def _plan_warnings(self, plan: Plan) -> Iterator[str]:
+        targets = self.line.settings.targets()
+        range_lu = plan.predicted_range_lu
+        if targets.range_mode == "preserve" or range_lu is None:
+            return
+        if range_lu > targets.range_lu + RANGE_TOLERANCE_LU:
+            yield (
+                f"The loudness range stays at {range_lu:.1f} LU, above the {targets.range_lu:g} LU "
+                "asked for: the level changes faster than it may be ridden."
+            )
 
     def _tier_spec(self, each: TierSettings, analysis: Analysis, plan: Plan) -> TierSpec:
         forecast = TierForecast(analysis, plan, aac_cutoff_hz(each.as_tier()))

@@ -89,6 +89,7 @@ class LadderSpec:
     max_candidates: int
     tolerance: Tolerance
     folder: Path
+    stall_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +185,9 @@ def _encode_round(
             candidate=candidate,
             target=spec.folder / f"{tier.name}.{want.number}.aac",
             padding_frames=padding[tier.sample_rate_hz],
+            stall_timeout_s=spec.stall_timeout_s,
         )
-        return _measure(supervisor, encoded, spec.tolerance)
+        return _measure(supervisor, encoded, spec)
 
     with programme.open() as source:
         repaired = RepairSpikes()(source, rate) if programme.has_spikes else source
@@ -194,12 +196,12 @@ def _encode_round(
         return broadcast(counted, [partial(attempt, want) for want in wanted])
 
 
-def _measure(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance) -> _Attempt:
+def _measure(supervisor: Supervisor, encoded: EncodedTier, spec: LadderSpec) -> _Attempt:
     """Decode the encode and measure it: the figures that will be published."""
     rate = encoded.tier.sample_rate_hz
     whole, programme = LevelMeter(rate, 2), LevelMeter(rate, 2)
     decoded_frames = 0
-    with decode_adts(supervisor, encoded.path, sample_rate_hz=rate) as blocks:
+    with _decoded(supervisor, encoded, spec) as blocks:
         for block in blocks:
             whole.push(block)
             start = max(0, encoded.lead_frames - decoded_frames)
@@ -207,28 +209,39 @@ def _measure(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance)
             programme.push(block[start:end])
             decoded_frames += len(block)
     measured = whole.result()
-    fits = tolerance.true_peak_fits(measured)
+    fits = spec.tolerance.true_peak_fits(measured)
     result = CandidateResult(
         encoded.candidate,
         measured,
-        accepted=tolerance.fits(measured),
-        overshoots=() if fits else _locate(supervisor, encoded, tolerance),
+        accepted=spec.tolerance.fits(measured),
+        overshoots=() if fits else _locate(supervisor, encoded, spec),
     )
     return _Attempt(encoded, decoded_frames, programme.result(), result)
 
 
-def _locate(supervisor: Supervisor, encoded: EncodedTier, tolerance: Tolerance) -> tuple[Dip, ...]:
+def _locate(supervisor: Supervisor, encoded: EncodedTier, spec: LadderSpec) -> tuple[Dip, ...]:
     """Decode once more to see where the peaks are too high: rarer and cheaper than an encode."""
     rate = encoded.tier.sample_rate_hz
     meter = TruePeakMeter(rate, 2)
-    with decode_adts(supervisor, encoded.path, sample_rate_hz=rate) as blocks:
+    with _decoded(supervisor, encoded, spec) as blocks:
         for block in blocks:
             meter.push(block)
     return overshoots(
         meter.envelope(),
         hop_s=meter.hop_frames / rate,
         lead_s=encoded.lead_frames / rate,
-        limit_dbtp=tolerance.true_peak_dbtp,
+        limit_dbtp=spec.tolerance.true_peak_dbtp,
+    )
+
+
+def _decoded(
+    supervisor: Supervisor, encoded: EncodedTier, spec: LadderSpec
+) -> AbstractContextManager[Blocks]:
+    return decode_adts(
+        supervisor,
+        encoded.path,
+        sample_rate_hz=encoded.tier.sample_rate_hz,
+        stall_timeout_s=spec.stall_timeout_s,
     )
 
 

@@ -93,7 +93,8 @@ def decode(source: Path, sample_rate_hz: int, channels: tuple[str, ...]) -> list
 
 def decode_adts(source: Path) -> list[str]:
     """Write our own encode to stdout as f32le, all that the decoder yields."""
-    opened = ffmpeg.input(_file(source), format="aac", protocol_whitelist="file")
+    # one thread: a frame is too little work to be worth handing from core to core
+    opened = ffmpeg.input(_file(source), format="aac", protocol_whitelist="file", threads=1)
     return [*GLOBAL, *QUIET, *ffmpeg.output(opened, "pipe:1", **_PCM, map="0:a:0").get_args()]
 
 
