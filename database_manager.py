@@ -8,6 +8,7 @@ repeated, ``faults`` what drivers' errors mean.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -18,14 +19,15 @@ from sqlalchemy import Connection, case, inspect, select
 
 from audio_processor.errors import ConfigError, NameRejected, OutputConflict
 from audio_processor.model import COMPLETED, FAILED, PENDING, Claim, TrackSummary
-from uploads_queue import clock, history, inspection, writing
-from uploads_queue.claiming import Claiming
+from uploads_queue import clock, history, inspection, ownership, writing
+from uploads_queue.claiming import Claiming, Taken
 from uploads_queue.columns import MAX_KEY_BYTES
 from uploads_queue.connect import Patience, open_engine
 from uploads_queue.faults import MIGRATE, ValueRefused
 from uploads_queue.place import read_config
 from uploads_queue.records import (
     Attempt,
+    Buried,
     Lease,
     QueueCounts,
     QueueStatus,
@@ -46,6 +48,10 @@ __all__ = [
     "UploadRecord",
 ]
 
+OnBuried = Callable[[Claim, str, str], None]
+"""What to do about a claim that was failed, with its error code and message."""
+
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -73,12 +79,19 @@ class DatabaseManager:
         connect_timeout_s: float = 10.0,
         lock_timeout_s: float = 10.0,
         auto_migrate: bool | None = None,
+        on_buried: OnBuried | None = None,
     ) -> None:
-        """``auto_migrate``: bring the table up to date on first use; by default SQLite's only."""
+        """``auto_migrate``: bring the table up to date on first use; by default SQLite's only.
+
+        ``on_buried(claim, error_code, error_message)``, an attribute too, is called by
+        ``claim`` in its own thread for each row that it failed as ``attempts_exhausted``, once
+        that is committed; what it raises is logged and stops nothing.
+        """
         if lease_s <= 0 or max_attempts < 1 or pool_size < 1:
             raise ConfigError("lease_s must be over 0, max_attempts and pool_size at least 1.")
         self._place = read_config(db_config, db_type)
         self._dialect = self._place.dialect
+        self.on_buried = on_buried
         self._lease_s = lease_s
         self._claiming = Claiming(self._dialect, lease_s, max_attempts)
         patience = Patience(_whole(connect_timeout_s), _whole(lock_timeout_s))
@@ -105,11 +118,12 @@ class DatabaseManager:
         """Take the oldest pending track (or the named one), counting the attempt, or None.
 
         Tracks in backoff are not taken, named or not. A track whose lease ran out is taken
-        again; with no attempt left it is failed as ``attempts_exhausted`` instead.
+        again; with no attempt left it is failed as ``attempts_exhausted`` instead, and
+        ``on_buried`` told.
         """
         lease_token = secrets.token_hex(16)
 
-        def take(connection: Connection, in_doubt: bool) -> Claim | None:
+        def take(connection: Connection, in_doubt: bool) -> Taken:
             return self._claiming.take(
                 connection,
                 worker_id=_ascii(worker_id)[:255],
@@ -118,14 +132,17 @@ class DatabaseManager:
                 in_doubt=in_doubt,
             )
 
-        return _unless_unstorable(upload_id, lambda: self._transactions.write(take), None)
+        taken = _unless_unstorable(upload_id, lambda: self._transactions.write(take), Taken())
+        for buried in taken.buried:
+            self._tell_of(buried)
+        return taken.claim
 
     def renew(self, claim: Claim) -> None:
         """Push the lease's end out by the lease time. Raises ``LeaseLost``."""
         self._write_held(claim, lease_expires_at=clock.now(self._dialect, plus_s=self._lease_s))
 
     def reserve_output(self, claim: Claim, track_id: str) -> None:
-        """Make ``track_id`` this upload's own; kept until the upload fails.
+        """Make ``track_id`` this upload's own: for good once it completes, else until it fails.
 
         Raises ``OutputConflict`` if another has it, ``LeaseLost``, ``NameRejected``.
         """
@@ -147,8 +164,11 @@ class DatabaseManager:
         self._settle(claim, Settlement(COMPLETED, "completed", values=values))
 
     def fail(self, claim: Claim, *, error_code: str, error_message: str) -> None:
-        """Record that the track failed for good and give up its output. Raises ``LeaseLost``."""
-        values = {"output_key": None}
+        """Record that the track failed for good. Raises ``LeaseLost``.
+
+        Its output is given up, unless it has ever completed: then that is still what is public.
+        """
+        values = {"output_key": ownership.kept_output(self._dialect)}
         self._settle(claim, Settlement(FAILED, "failed", error_code, error_message, values))
 
     def retry_later(
@@ -163,6 +183,16 @@ class DatabaseManager:
         attempts = uploads(self._dialect).c.attempts
         values = {"attempts": case((attempts > 0, attempts - 1), else_=0)}
         self._settle(claim, Settlement(PENDING, "handed_back", values=values))
+
+    def _tell_of(self, buried: Buried) -> None:
+        claim = buried.claim
+        if self.on_buried is None:
+            log.warning("upload %s failed: %s", claim.upload_id, buried.error_message)
+            return
+        try:
+            self.on_buried(claim, buried.error_code, buried.error_message)
+        except Exception:  # the row is right, and a claim may be waiting to be returned
+            log.exception("on_buried failed for upload %s", claim.upload_id)
 
     def _write_held(self, claim: Claim, **values: Any) -> None:
         # the same written twice is the same, so a commit in doubt needs no second look
@@ -188,7 +218,7 @@ class DatabaseManager:
 
     def _refuse_if_owned(self, claim: Claim, track_id: str) -> None:
         owner = self._look_up(
-            lambda connection: inspection.owner_of(connection, track_id, but=claim.upload_id),
+            lambda connection: ownership.owner_of(connection, track_id, but=claim.upload_id),
             track_id,
             None,
         )
@@ -256,6 +286,14 @@ class DatabaseManager:
     def claimable(self) -> int:
         """Return how many tracks could be claimed now."""
         return self._transactions.read(inspection.claimable)
+
+    def claimable_ids(self) -> list[str]:
+        """Return the upload ids of the tracks that could be claimed now, in the claim's order.
+
+        Those whose worker vanished come first, also where no attempt is left: a claim by name
+        then fails such a track and returns None.
+        """
+        return self._transactions.read(inspection.claimable_ids)
 
     def status(self) -> QueueStatus:
         """Return counts, the oldest pending track's age and who holds what."""

@@ -15,12 +15,21 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, or_
 
 from audio_processor.model import FAILED, PENDING, PROCESSING, Claim
 from uploads_queue import clock, history
-from uploads_queue.schema import uploads
+from uploads_queue.ownership import kept_output
+from uploads_queue.records import Buried
+from uploads_queue.schema import TRACK, uploads
 
-TRACK = "track"
 EXHAUSTED = "attempts_exhausted"
-MAX_BURIED = 100
-"""Hopeless rows failed in one claim: the transaction stays short."""
+MAX_BURIED = 10
+"""Hopeless rows failed in one claim: what is done about them is done while its lease runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of one claim."""
+
+    claim: Claim | None = None
+    buried: tuple[Buried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +48,38 @@ class Claiming:
         lease_token: str,
         upload_id: str | None,
         in_doubt: bool,
-    ) -> Claim | None:
-        """Return the claimed row, or None where there is nothing to claim.
+    ) -> Taken:
+        """Return the claimed row, if there is one to claim, and the rows failed on the way.
 
         A job whose worker died goes before the pending: it was claimed before them. Where an
-        earlier try may have been committed, the row under our token is looked for first.
+        earlier try may have been committed, the rows under our token are looked for first.
         """
+        buried: list[Buried] = []
         if in_doubt:
-            row = connection.execute(self._taken(lease_token)).first()
+            failed = connection.execute(self._under(lease_token, FAILED))
+            buried += [_buried(row, lease_token, row.error_message) for row in failed]
+            row = connection.execute(self._under(lease_token, PROCESSING)).first()
             if row is not None:
-                return _claim(row, row.attempts, lease_token, worker_id)
+                return Taken(_claim(row, row.attempts, lease_token, worker_id), tuple(buried))
+        row = None
         for _ in range(MAX_BURIED):
             row = connection.execute(self.expired(upload_id)).first()
-            if row is None:
+            if row is None or row.attempts < self.max_attempts:
                 break
-            if row.attempts < self.max_attempts:
-                return self._seize(connection, row, worker_id, lease_token)
-            connection.execute(self._bury(row))
-        row = connection.execute(self.pending(upload_id)).first()
-        return None if row is None else self._seize(connection, row, worker_id, lease_token)
+            buried += self._bury(connection, row, lease_token)
+            row = None
+        if row is None:
+            row = connection.execute(self.pending(upload_id)).first()
+        claim = None if row is None else self._seize(connection, row, worker_id, lease_token)
+        return Taken(claim, tuple(buried))
 
     def pending(self, upload_id: str | None = None) -> Select[Any]:
         """Return the query for the oldest pending track that may be claimed now."""
-        columns = uploads(self.dialect).c
-        ready = columns.available_at.is_(None) | (columns.available_at <= clock.now(self.dialect))
-        return self._first(PENDING, ready, upload_id)
+        return self._first(PENDING, ready(self.dialect), upload_id)
 
     def expired(self, upload_id: str | None = None) -> Select[Any]:
         """Return the query for the oldest track whose worker stopped renewing its lease."""
-        columns = uploads(self.dialect).c
-        over = columns.lease_expires_at < clock.now(self.dialect)
-        return self._first(PROCESSING, over, upload_id)
+        return self._first(PROCESSING, expired(self.dialect), upload_id)
 
     def _first(
         self, status: str, condition: ColumnElement[bool], upload_id: str | None
@@ -85,11 +95,11 @@ class Claiming:
             return query.where(columns.upload_id == upload_id)
         return query.order_by(columns.uploaded_at, columns.upload_id)
 
-    def _taken(self, lease_token: str) -> Select[Any]:
+    def _under(self, lease_token: str, status: str) -> Select[Any]:
         columns = uploads(self.dialect).c
         return self._rows().where(
             columns.upload_type == TRACK,
-            columns.processing_status == PROCESSING,
+            columns.processing_status == status,
             columns.lease_token == lease_token,
         )
 
@@ -103,6 +113,7 @@ class Claiming:
             columns.lease_token,
             columns.lease_expires_at,
             columns.worker_id,
+            columns.error_message,
             columns.history,
             clock.instant(self.dialect, columns.uploaded_at).label("uploaded_at"),
             clock.now(self.dialect).label("now"),
@@ -130,7 +141,11 @@ class Claiming:
         )
         return _claim(row, attempt, lease_token, worker_id) if done.rowcount else None
 
-    def _bury(self, row: Row[Any]) -> Update:
+    def _bury(self, connection: Connection, row: Row[Any], lease_token: str) -> list[Buried]:
+        """Fail the row, and return it if it was as it was read.
+
+        It gets our token: by that a burial whose commit is in doubt is told from another's.
+        """
         message = exhausted_message(
             row.attempts, self.max_attempts, row.worker_id, row.lease_expires_at
         )
@@ -141,14 +156,18 @@ class Claiming:
             error_code=EXHAUSTED,
             error_message=message,
         )
-        return self._unchanged(row).values(
-            processing_status=FAILED,
-            error_code=EXHAUSTED,
-            error_message=message,
-            lease_expires_at=None,
-            output_key=None,
-            history=history.dump_history(ended),
+        done = connection.execute(
+            self._unchanged(row).values(
+                processing_status=FAILED,
+                error_code=EXHAUSTED,
+                error_message=message,
+                lease_token=lease_token,
+                lease_expires_at=None,
+                output_key=kept_output(self.dialect),
+                history=history.dump_history(ended),
+            )
         )
+        return [_buried(row, lease_token, message)] if done.rowcount else []
 
     def _unchanged(self, row: Row[Any]) -> Update:
         """The row by its key, if it is as it was read: true even where locks are not kept."""
@@ -176,13 +195,29 @@ def exhausted_message(
     )
 
 
+def ready(dialect: str) -> ColumnElement[bool]:
+    """Return the condition for a pending row that is not in backoff."""
+    columns = uploads(dialect).c
+    return columns.available_at.is_(None) | (columns.available_at <= clock.now(dialect))
+
+
+def expired(dialect: str) -> ColumnElement[bool]:
+    """Return the condition for a processing row whose lease has run out."""
+    return uploads(dialect).c.lease_expires_at < clock.now(dialect)
+
+
 def abandoned(dialect: str) -> ColumnElement[bool]:
     """Return the condition for a processing row that nobody holds a running lease on."""
     columns = uploads(dialect).c
     return and_(
         columns.processing_status == PROCESSING,
-        or_(columns.lease_expires_at.is_(None), columns.lease_expires_at < clock.now(dialect)),
+        or_(columns.lease_expires_at.is_(None), expired(dialect)),
     )
+
+
+def _buried(row: Row[Any], lease_token: str, message: str) -> Buried:
+    claim = _claim(row, row.attempts, lease_token, row.worker_id or "")
+    return Buried(claim, EXHAUSTED, message)
 
 
 def _claim(row: Row[Any], attempt: int, lease_token: str, worker_id: str) -> Claim:

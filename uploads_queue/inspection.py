@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
 
 from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING
 from uploads_queue import clock, history
-from uploads_queue.claiming import TRACK, abandoned
+from uploads_queue.claiming import abandoned, expired, ready
 from uploads_queue.records import Lease, QueueCounts, QueueStatus, UploadRecord
-from uploads_queue.schema import uploads
+from uploads_queue.schema import TRACK, uploads
 
 MAX_NAMESAKES = 100
 
@@ -98,21 +98,36 @@ def counts(connection: Connection) -> QueueCounts:
 def claimable(connection: Connection) -> int:
     """Return how many tracks a worker could claim now."""
     dialect = connection.dialect.name
-    columns = uploads(dialect).c
-    now = clock.now(dialect)
-    ready = columns.available_at.is_(None) | (columns.available_at <= now)
-    query = (
-        select(func.count())
-        .select_from(uploads(dialect))
-        .where(
-            columns.upload_type == TRACK,
-            or_(
-                and_(columns.processing_status == PENDING, ready),
-                and_(columns.processing_status == PROCESSING, columns.lease_expires_at < now),
-            ),
-        )
-    )
+    query = select(func.count()).select_from(uploads(dialect)).where(_is_claimable(dialect))
     return connection.execute(query).scalar_one()
+
+
+def claimable_ids(connection: Connection) -> list[str]:
+    """Return the upload ids of the tracks that a worker could claim now, in the claim's order.
+
+    One statement, so that no track is seen twice on its way from one state to the other.
+    """
+    dialect = connection.dialect.name
+    columns = uploads(dialect).c
+    pending_last = case((columns.processing_status == PENDING, 1), else_=0)
+    return list(
+        connection.execute(
+            select(columns.upload_id)
+            .where(_is_claimable(dialect))
+            .order_by(pending_last, columns.uploaded_at, columns.upload_id)
+        ).scalars()
+    )
+
+
+def _is_claimable(dialect: str) -> ColumnElement[bool]:
+    columns = uploads(dialect).c
+    return and_(
+        columns.upload_type == TRACK,
+        or_(
+            and_(columns.processing_status == PENDING, ready(dialect)),
+            and_(columns.processing_status == PROCESSING, expired(dialect)),
+        ),
+    )
 
 
 def status(connection: Connection) -> QueueStatus:
@@ -202,36 +217,6 @@ def failed_ids(connection: Connection) -> list[str]:
     )
 
 
-def owner_of(connection: Connection, track_id: str, *, but: str) -> tuple[str, str] | None:
-    """Return id and file name of the other upload that owns the output, or None.
-
-    An output from before this version has a completed row and no ``output_key``: it is owned
-    by whichever completed upload has that stem.
-    """
-    columns = uploads(connection.dialect.name).c
-    rows = select(columns.upload_id, columns.file_name).where(columns.upload_id != but)
-    owner = connection.execute(rows.where(columns.output_key == track_id)).first()
-    if owner is not None:
-        return owner.upload_id, owner.file_name
-    namesakes = connection.execute(
-        rows.where(
-            columns.output_key.is_(None),
-            columns.processing_status == COMPLETED,
-            columns.upload_type == TRACK,
-            columns.file_name.startswith(f"{track_id}.", autoescape=True)
-            | (columns.file_name == track_id),
-        )
-    )
-    return next(
-        ((row.upload_id, row.file_name) for row in namesakes if _stem(row.file_name) == track_id),
-        None,
-    )
-
-
-def _stem(file_name: str) -> str:
-    return file_name.rpartition(".")[0] or file_name
-
-
 def _stories(dialect: str) -> Select[Any]:
     table = uploads(dialect)
     others = [column for column in table.c if column.name != "uploaded_at"]
@@ -261,7 +246,7 @@ def _record(row: Row[Any]) -> UploadRecord:
         wait_s=max(0.0, _seconds(row.now, row.available_at) or 0.0) if waiting else 0.0,
         lease_remaining_s=_seconds(row.now, row.lease_expires_at) if processing else None,
         output_key=row.output_key,
-        summary=history.load_summary(row.result),
+        summary=history.load_summary(row.result) if row.processing_status == COMPLETED else None,
         history=history.load_history(row.history),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from audio_processor.model import TrackSummary
+from audio_processor.model import Claim, TrackSummary
 
 AttemptOutcome = Literal[
     "running", "completed", "failed", "retried", "handed_back", "lease_expired", "reset"
@@ -24,6 +24,16 @@ class Attempt:
     outcome: AttemptOutcome = "running"
     error_code: str | None = None
     error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A row that a claim failed: its worker stopped renewing with no attempt left."""
+
+    claim: Claim
+    """As the vanished worker had it, but for the token: nothing can be written with it."""
+    error_code: str
+    error_message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class UploadRecord:
     output_key: str | None
     """The track id whose output folder this upload owns."""
     summary: TrackSummary | None
+    """None unless completed, even where what an earlier run made is still public."""
     history: tuple[Attempt, ...]
 
 

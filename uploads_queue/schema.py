@@ -29,6 +29,9 @@ HEAD = "0002"
 VERSION_TABLE = "audio_processor_version"
 """Our own, since the customer's application may keep an ``alembic_version`` in this database."""
 
+TRACK = "track"
+"""The ``upload_type`` of the rows that are ours to process."""
+
 LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 """``TEXT`` on MySQL ends at 64 KiB, in the middle of a history or of its last character."""
 

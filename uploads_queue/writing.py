@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, upd
 from audio_processor.errors import LeaseLost
 from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING, Claim, UploadStatus
 from uploads_queue import clock, history
-from uploads_queue.claiming import TRACK, abandoned
+from uploads_queue.claiming import abandoned
+from uploads_queue.ownership import NOT_MEASURED
 from uploads_queue.records import AttemptOutcome
-from uploads_queue.schema import uploads
+from uploads_queue.schema import TRACK, uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,18 @@ def reset(connection: Connection, upload_id: str) -> bool:
         ),
     )
     row = connection.execute(
-        select(table.c.history, clock.now(dialect).label("now")).where(free).with_for_update()
+        select(
+            table.c.processing_status,
+            table.c.result,
+            table.c.history,
+            clock.now(dialect).label("now"),
+        )
+        .where(free)
+        .with_for_update()
     ).first()
     if row is None:
         return False
+    completed = row.processing_status == COMPLETED
     attempts = history.end(history.load_history(row.history), outcome="reset", now=row.now)
     connection.execute(
         update(table)
@@ -118,7 +127,7 @@ def reset(connection: Connection, upload_id: str) -> bool:
             completed_at=None,
             error_code=None,
             error_message=None,
-            result=None,
+            result=row.result or (NOT_MEASURED if completed else None),
             history=history.dump_history(attempts),
         )
     )

@@ -249,6 +249,83 @@ def test_a_job_that_kills_its_workers_is_failed_and_does_not_loop(
     assert queue.claim("w") is None
 
 
+Told = list[tuple[Claim, str, str]]
+
+
+def hopeless(queue: DatabaseManager, backend: Backend, *upload_ids: str) -> None:
+    """Rows whose last worker vanished with no attempt left."""
+    for upload_id in upload_ids:
+        assert queue.insert(upload_id, f"{upload_id}.mp3")
+        assert queue.claim("dead", upload_id=upload_id) is not None
+        backend.set(upload_id, "attempts", "3")
+        backend.expire(upload_id)
+
+
+def test_each_claim_that_is_buried_is_told_of_once_and_committed_by_then(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    hopeless(queue, backend, "p1", "p2")
+    queue.insert("fine", "fine.mp3")
+    told: Told = []
+    seen: list[str | None] = []
+
+    def on_buried(claim: Claim, error_code: str, error_message: str) -> None:
+        told.append((claim, error_code, error_message))
+        with closing(backend.open()) as other:  # SQLite's write lock is free by now
+            seen.append(row(other, claim.upload_id).status)
+            assert other.insert(f"then {claim.upload_id}", "x.mp3")
+
+    queue.on_buried = on_buried
+    assert queue.claim("w", upload_id="fine") is not None
+    assert told == []
+    assert queue.claim("w") is None
+    assert seen == ["failed", "failed"]
+    assert [c.upload_id for c, *_ in told] == ["p1", "p2"]
+    claim, error_code, error_message = told[0]
+    assert (claim.file_name, claim.attempt, claim.worker_id) == ("p1.mp3", 3, "dead")
+    assert (error_code, error_message) == ("attempts_exhausted", row(queue, "p1").error_message)
+    with pytest.raises(LeaseLost):
+        queue.hand_back(claim)
+    assert taken(queue).upload_id == "then p1"
+    assert len(told) == 2
+
+
+def test_what_is_told_of_a_burial_cannot_stop_the_claim(backend: Backend) -> None:
+    told = []
+
+    def on_buried(claim: Claim, error_code: str, error_message: str) -> None:
+        told.append(claim.upload_id)
+        raise OSError("no store")
+
+    with closing(backend.open(max_attempts=3, on_buried=on_buried)) as queue:
+        hopeless(queue, backend, "p1", "p2")
+        queue.insert("fine", "fine.mp3")
+        assert queue.claim("w", upload_id="p1") is None
+        assert told == ["p1"]
+        assert taken(queue).upload_id == "fine"
+        assert told == ["p1", "p2"]
+
+
+def test_the_claimable_are_listed_in_the_order_in_which_they_are_claimed(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    for age, upload_id in enumerate(("b", "a", "held", "backoff", "over", "c", "image", "d")):
+        queue.insert(upload_id, f"{upload_id}.mp3")
+        backend.age(upload_id, 3600 - 60 * (age // 2))
+    backend.set("image", "upload_type", "'image'")
+    backend.set("backoff", "available_at", backend.now(60))
+    backend.set("d", "available_at", backend.now(-1))
+    for upload_id in ("held", "over"):
+        assert queue.claim("w", upload_id=upload_id) is not None
+    backend.expire("over")
+    listed = queue.claimable_ids()
+    assert set(listed) == {"over", "a", "b", "c", "d"}
+    assert listed[0] == "over"
+    claimed = [taken(queue).upload_id for _ in listed]
+    assert claimed == listed
+    assert queue.claimable_ids() == []
+
+
 def test_a_row_that_another_client_is_processing_is_left_alone_but_shown_and_freed(
     queue: DatabaseManager, backend: Backend
 ) -> None:

@@ -226,6 +226,25 @@ def test_a_claim_whose_commit_was_not_confirmed_is_found_and_counted_once(
     assert row(queue, claim.upload_id).attempts == 1
 
 
+@pytest.mark.parametrize("then", [None, "fine"])
+def test_a_burial_whose_commit_was_not_confirmed_is_told_of_once(
+    behind_proxy: tuple[DatabaseManager, Proxy], server_backend: Backend, then: str | None
+) -> None:
+    queue, proxy = behind_proxy
+    told: list[str] = []
+    queue.on_buried = lambda claim, *_: told.append(f"{claim.upload_id} by {claim.worker_id}")
+    queue.insert("poison", "poison.mp3")
+    taken(queue, "dead")
+    server_backend.set("poison", "attempts", "3")
+    server_backend.expire("poison")
+    if then is not None:
+        queue.insert(then, "fine.mp3")
+    proxy.swallow_next_commit()
+    claim = queue.claim("w")
+    assert (claim.upload_id if claim else None) == then
+    assert told == ["poison by dead"]
+
+
 @pytest.mark.parametrize(
     ("write", "status"),
     [

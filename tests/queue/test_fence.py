@@ -210,6 +210,41 @@ def test_an_output_is_kept_on_retry_and_completion_and_given_up_on_failure(
         queue.reserve_output(third, "song")
 
 
+@pytest.mark.parametrize("end", ["failed", "buried"])
+@pytest.mark.parametrize("is_legacy", [False, True], ids=["ours", "from before this version"])
+@pytest.mark.parametrize("reserves", [True, False])
+def test_an_output_that_was_ever_completed_outlives_a_failed_second_run(
+    queue: DatabaseManager, backend: Backend, end: str, is_legacy: bool, reserves: bool
+) -> None:
+    first, second = claims(queue, "song.mp3", "song.wav")
+    queue.reserve_output(first, "song")
+    queue.complete(first, summary())
+    if is_legacy:
+        for column in ("output_key", "result", "history"):
+            backend.set(first.upload_id, column, "NULL")
+    for _ in range(2):  # a mark that one reset keeps, the next must keep too
+        assert queue.reset(first.upload_id)
+        assert row(queue, first.upload_id).summary is None
+        with pytest.raises(OutputConflict, match=f"'{first.upload_id}'"):
+            queue.reserve_output(second, "song")
+        again = queue.claim("w", upload_id=first.upload_id)
+        assert again is not None
+        if reserves:
+            queue.reserve_output(again, "song")
+        if end == "failed":
+            queue.fail(again, error_code="corrupt_media", error_message="junk")
+        else:
+            backend.set(first.upload_id, "attempts", "3")
+            backend.expire(first.upload_id)
+            assert queue.claim("w", upload_id=first.upload_id) is None
+        assert row(queue, first.upload_id).status == "failed"
+        with pytest.raises(OutputConflict, match=f"'{first.upload_id}'"):
+            queue.reserve_output(second, "song")
+    assert row(queue, first.upload_id).output_key == (
+        None if is_legacy and not reserves else "song"
+    )
+
+
 def test_outputs_are_compared_as_the_bucket_compares_keys(queue: DatabaseManager) -> None:
     names = ["song", "Song", "SONG", "söng", "so\u0308ng", "song ", "song%", "so_g", "🎵"]
     for claim, name in zip(claims(queue, *(f"{n}.mp3" for n in names)), names, strict=True):

@@ -41,7 +41,13 @@ class Expected:
     expired: bool = False
     waiting: bool = False
     key: str | None = None
+    public: bool = False
     tokens: set[str] = field(default_factory=set)
+
+    def give_up_output(self) -> None:
+        """Unless it was ever completed: then it is what is public."""
+        if not self.public:
+            self.key = None
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -79,7 +85,8 @@ class QueueMachine(RuleBasedStateMachine):
         claim = self.queue.claim("w")
         for expected in self.rows.values():
             if expected.expired and expected.attempts >= MAX_ATTEMPTS:
-                expected.status, expected.expired, expected.key = "failed", False, None
+                expected.status, expected.expired = "failed", False
+                expected.give_up_output()
         dead = [u for u, e in self.rows.items() if e.expired]
         ready = [u for u, e in self.rows.items() if e.status == "0" and not e.waiting]
         if not dead + ready:
@@ -143,8 +150,10 @@ class QueueMachine(RuleBasedStateMachine):
         expected.expired = False
         expected.status = {"complete": "completed", "fail": "failed"}.get(how, "0")
         expected.waiting = how == "retry"
+        if how == "complete":
+            expected.public = True
         if how == "fail":
-            expected.key = None
+            expected.give_up_output()
         if how == "hand_back":
             expected.attempts -= 1
 
@@ -180,8 +189,10 @@ class QueueMachine(RuleBasedStateMachine):
             assert (record.wait_s > 0) == expected.waiting
             running = [a for a in record.history if a.outcome == "running"]
             assert len(running) == (1 if expected.status == "processing" else 0)
-        ready = sum(e.status == "0" and not e.waiting for e in self.rows.values())
-        assert self.queue.claimable() == ready + sum(e.expired for e in self.rows.values())
+        dead = [u for u, e in self.rows.items() if e.expired]
+        ready = [u for u, e in self.rows.items() if e.status == "0" and not e.waiting]
+        assert self.queue.claimable_ids() == dead + ready
+        assert self.queue.claimable() == len(dead + ready)
 
 
 TestQueueMachine = QueueMachine.TestCase
