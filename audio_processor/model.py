@@ -312,7 +312,8 @@ class Rendition:
     measured: Loudness
     """Of the decoded rendition, lead and tail included: what a player of the ladder is given."""
     programme: Loudness
-    """Of the same decode without lead and tail: what a gapless player of the m4a is given."""
+    """Of the best tier's decode without lead and tail: what a gapless player of the m4a is given.
+    On the other tiers, ``measured``."""
     decoded_frames: int
     """Frames at the tier's rate that the decoder gave, lead and tail included."""
     tried: tuple[CandidateResult, ...]

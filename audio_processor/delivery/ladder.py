@@ -91,12 +91,17 @@ class LadderSpec:
     folder: Path
     stall_timeout_s: float = 60.0
 
+    @property
+    def best(self) -> Tier:
+        """The tier that the m4a is muxed from."""
+        return max((each.tier for each in self.tiers), key=lambda tier: tier.bit_rate)
+
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     encoded: EncodedTier
     decoded_frames: int
-    programme: Loudness
+    programme: Loudness | None
     result: CandidateResult
 
 
@@ -199,14 +204,16 @@ def _encode_round(
 def _measure(supervisor: Supervisor, encoded: EncodedTier, spec: LadderSpec) -> _Attempt:
     """Decode the encode and measure it: the figures that will be published."""
     rate = encoded.tier.sample_rate_hz
-    whole, programme = LevelMeter(rate, 2), LevelMeter(rate, 2)
-    decoded_frames = 0
+    whole = LevelMeter(rate, 2)
+    # the best tier is the m4a too, which is played without lead and tail
+    programme = LevelMeter(rate, 2) if encoded.tier == spec.best else None
+    lead, decoded_frames = encoded.lead_frames, 0
     with _decoded(supervisor, encoded, spec) as blocks:
         for block in blocks:
             whole.push(block)
-            start = max(0, encoded.lead_frames - decoded_frames)
-            end = max(0, encoded.lead_frames + encoded.source_frames - decoded_frames)
-            programme.push(block[start:end])
+            if programme is not None:
+                start = max(0, lead - decoded_frames)
+                programme.push(block[start : max(0, lead + encoded.source_frames - decoded_frames)])
             decoded_frames += len(block)
     measured = whole.result()
     fits = spec.tolerance.true_peak_fits(measured)
@@ -216,7 +223,7 @@ def _measure(supervisor: Supervisor, encoded: EncodedTier, spec: LadderSpec) -> 
         accepted=spec.tolerance.fits(measured),
         overshoots=() if fits else _locate(supervisor, encoded, spec),
     )
-    return _Attempt(encoded, decoded_frames, programme.result(), result)
+    return _Attempt(encoded, decoded_frames, programme.result() if programme else None, result)
 
 
 def _locate(supervisor: Supervisor, encoded: EncodedTier, spec: LadderSpec) -> tuple[Dip, ...]:
@@ -257,7 +264,7 @@ def _rendition(attempts: list[_Attempt], each: TierSpec, spec: LadderSpec, plan:
     return Rendition(
         encoded=kept.encoded,
         measured=kept_result.measured,
-        programme=kept.programme,
+        programme=kept.programme or kept_result.measured,
         decoded_frames=kept.decoded_frames,
         tried=results,
         limited_by=codec or plan.limited_by,

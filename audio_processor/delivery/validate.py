@@ -294,9 +294,13 @@ def _aligned(first: _Heard, each: _Heard) -> _Heard:
     reference_hz, rate_hz = first.rung.report.sample_rate_hz, each.rung.report.sample_rate_hz
     if first.heard is None or each.heard is None or reference_hz is None or rate_hz is None:
         return each
-    late_ms = offset_ms(first.heard.excerpt, reference_hz, each.heard.excerpt, rate_hz)
-    if late_ms is not None:  # players lay segments out by their time stamps
-        late_ms += (_first_pts(each) - _first_pts(first)) * 1000 / CLOCK_HZ
+    # players lay segments out by their time stamps
+    laid_late_ms = (_first_pts(each) - _first_pts(first)) * 1000 / CLOCK_HZ
+    late_ms = offset_ms(
+        first.heard.excerpt, reference_hz, each.heard.excerpt, rate_hz, expected_ms=-laid_late_ms
+    )
+    if late_ms is not None:
+        late_ms += laid_late_ms
     report = replace(each.rung.report, offset_ms=late_ms)
     return replace(each, rung=replace(each.rung, report=report))
 
