@@ -52,8 +52,7 @@ corpus: setup-dev  ## real music for tests and bench, from Debian's packages
 	@$(PY) -m bench.corpus
 
 bench: setup-dev corpus  ## CPU cost against the floor and the usual way; flat memory
-	@$(PY) -m bench.cost
-	@$(PY) -m bench.flat
+	@$(PY) -m bench.cost; kept=$$?; $(PY) -m bench.flat && exit $$kept
 
 acceptance: setup-dev servers corpus  ## real tracks on every back end, checked by FFmpeg's meters
 	@$(PY) -m bench.acceptance
