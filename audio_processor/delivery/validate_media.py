@@ -33,6 +33,8 @@ _RESEMBLES = 0.8
 """Music correlates with its own encode at 0.97 and more, even at 48 kbit/s."""
 _CLEARLY = 0.1
 """Music's next peak is lower by 0.2 and more, a drone's or a square wave's by 0.003."""
+_SEPARATE_MS = 0.1
+"""What is nearer makes no difference to a listener: the ripple that a band's edge leaves."""
 
 _Mono = NDArray[np.float64]
 
@@ -285,5 +287,6 @@ def _peak(resemblance: _Mono) -> tuple[float | None, bool]:
     left, middle, right = resemblance[tops[0] - 1 : tops[0] + 2]
     if middle < _RESEMBLES:
         return None, False
-    alone = len(tops) == 1 or resemblance[tops[1]] < middle - _CLEARLY
-    return float(tops[0] + 0.5 * (left - right) / (left - 2 * middle + right)), bool(alone)
+    rivals = tops[np.abs(tops - tops[0]) > _SEPARATE_MS * _COMPARE_HZ / 1000]
+    alone = not np.any(resemblance[rivals] > middle - _CLEARLY)
+    return float(tops[0] + 0.5 * (left - right) / (left - 2 * middle + right)), alone

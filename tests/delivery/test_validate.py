@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audio_processor.delivery.package import package
 from audio_processor.delivery.publish import CacheControl, publish
 from audio_processor.delivery.report import Report
 from audio_processor.delivery.validate import Expectations, ValidationLimits, validate
@@ -19,7 +20,7 @@ from audio_processor.errors import LimitExceeded, SourceMissing, StoreUnavailabl
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.model import Package
 from tests.delivery.conftest import Encoded
-from tests.delivery.material import song
+from tests.delivery.material import MED, RATE_HZ, TIERS, Pcm, encode, inputs, song
 from tests.delivery.memory_store import MemoryStore
 from tests.player.browser import serving
 
@@ -365,16 +366,106 @@ def test_folder_source_does_not_follow_a_link_out(tmp_path: Path) -> None:
         FolderSource(tmp_path / "ladder").fetch("playlist.m3u8", tmp_path / "a", max_bytes=10)
 
 
+T_S = np.arange(9 * RATE_HZ) / RATE_HZ
+DRONE = sum(0.15 * np.sin(2 * np.pi * k * 220 * T_S) / k for k in range(1, 12))
+SWELL = 0.6 + 0.4 * np.sin(3 * T_S)
+
+
+def steady_drone() -> Pcm:
+    return np.stack([DRONE, DRONE], 1).astype(np.float32)
+
+
+def side_only() -> Pcm:
+    return np.stack([DRONE * SWELL, -DRONE * SWELL], 1).astype(np.float32)
+
+
+def square_5_khz() -> Pcm:
+    square = 0.3 * np.sign(np.sin(2 * np.pi * 5000.3 * T_S))
+    return np.stack([square, square], 1).astype(np.float32)
+
+
+def antiphase_noise() -> Pcm:
+    noise = 0.2 * np.random.default_rng(1).standard_normal(len(T_S))
+    return np.stack([noise, -noise], 1).astype(np.float32)
+
+
+def in_side_only() -> Pcm:
+    left = song(9)[:, 0]
+    return np.stack([left, -left], 1)
+
+
+def published(
+    supervisor: Supervisor, pcm: Pcm, folder: Path, *, med_late_ms: float = 0.0
+) -> StoreSource:
+    """A ladder of the sound, one of its tiers late against its time stamps."""
+    folder.mkdir()
+    shift = np.zeros((round(med_late_ms * RATE_HZ / 1000), 2), np.float32)
+    late = np.concatenate([shift, pcm])[: len(pcm)]
+    encodes = [encode(supervisor, late if t is MED else pcm, t, folder) for t in TIERS]
+    store = MemoryStore()
+    publish(
+        package(supervisor, inputs(encodes, folder / "package")),
+        store,
+        output_prefix=f"{NAME}/",
+        cache_control=CacheControl(),
+        before_first_write=lambda: None,
+        before_last_write=lambda: None,
+    )
+    return StoreSource(store, NAME)
+
+
+@pytest.mark.parametrize(
+    "sound", [steady_drone, side_only, square_5_khz, antiphase_noise, in_side_only]
+)
+def test_an_aligned_ladder_of_any_sound_is_not_called_misaligned(
+    supervisor: Supervisor, tmp_path: Path, sound: Callable[[], Pcm]
+) -> None:
+    report = validate(published(supervisor, sound(), tmp_path / "ladder"), supervisor, tmp_path)
+    assert "ladder.alignment" not in {finding.rule for finding in report.findings}
+    offsets = [rendition.offset_ms for rendition in report.renditions]
+    if sound is in_side_only:
+        assert offsets == pytest.approx([0, 0, 0], abs=0.1)
+    else:
+        assert all(offset is None or abs(offset) < 0.1 for offset in offsets)
+
+
+@pytest.mark.parametrize("late_ms", [5.0, 150.0])
+def test_a_late_tier_is_found(supervisor: Supervisor, tmp_path: Path, late_ms: float) -> None:
+    source = published(supervisor, song(9), tmp_path / "ladder", med_late_ms=late_ms)
+    report = validate(source, supervisor, tmp_path)
+    (finding,) = [f for f in report.findings if f.rule == "ladder.alignment"]
+    assert (finding.severity, finding.where) == ("error", "med")
+    assert report.renditions[1].offset_ms == pytest.approx(late_ms, abs=0.1)
+
+
+def delayed(sound: Pcm, late_ms: float) -> Pcm:
+    size = 2 * len(sound)
+    turns = np.exp(-2j * np.pi * np.fft.rfftfreq(size, 1 / RATE_HZ) * late_ms / 1000)
+    late = np.fft.irfft(np.fft.rfft(sound, size, axis=0) * turns[:, None], axis=0)
+    return late[: len(sound)].astype(np.float32)
+
+
 @pytest.mark.parametrize("late_ms", [-20.0, -0.05, 0.0, 0.08, 3.21])
 def test_offset_is_measured_between_samples(late_ms: float) -> None:
-    tone = song(6)[:, 0]
-    spectrum = np.fft.rfft(tone, 2 * len(tone))
-    turns = np.exp(-2j * np.pi * np.fft.rfftfreq(2 * len(tone), 1 / 44_100) * late_ms / 1000)
-    late = np.fft.irfft(spectrum * turns)[: len(tone)].astype(np.float32)
-    measured = offset_ms(tone, 44_100, late, 44_100)
+    sound = song(6)
+    measured = offset_ms(sound, RATE_HZ, delayed(sound, late_ms), RATE_HZ)
     assert measured == pytest.approx(late_ms, abs=0.005)
 
 
-def test_silence_has_no_offset() -> None:
-    silence = np.zeros(44_100 * 2, np.float32)
-    assert offset_ms(silence, 44_100, silence, 44_100) is None
+@pytest.mark.parametrize("expected_ms", [-900.0, 0.0, 495.0, 3000.0])
+def test_time_stamps_that_tell_something_else_do_not_hide_an_offset(expected_ms: float) -> None:
+    sound = song(6)
+    measured = offset_ms(sound, RATE_HZ, delayed(sound, 7), RATE_HZ, expected_ms=expected_ms)
+    assert measured == pytest.approx(7, abs=0.005)
+
+
+def test_what_does_not_resemble_has_no_offset() -> None:
+    noise = np.random.default_rng(5).standard_normal((2, RATE_HZ * 2, 2)).astype(np.float32)
+    assert offset_ms(noise[0], RATE_HZ, noise[1], RATE_HZ) is None
+
+
+@pytest.mark.parametrize("frames", [0, 100, RATE_HZ * 2])
+def test_silence_has_no_offset(frames: int) -> None:
+    silence = np.zeros((frames, 2), np.float32)
+    assert offset_ms(silence, RATE_HZ, silence, RATE_HZ) is None
+    assert offset_ms(silence, RATE_HZ, song(2), RATE_HZ) is None
