@@ -34,26 +34,26 @@ def owner_of(connection: Connection, track_id: str, *, but: str) -> tuple[str, s
     ).first()
     if owner is not None:
         return owner.upload_id, owner.file_name
-    namesakes = connection.execute(unnamed(dialect, track_id, but=but))
-    return next(
-        ((row.upload_id, row.file_name) for row in namesakes if _stem(row.file_name) == track_id),
-        None,
-    )
+    for row in connection.execute(namesakes(dialect, track_id)):
+        if row.is_owner and _stem(row.file_name) == track_id and row.upload_id != but:
+            return row.upload_id, row.file_name
+    return None
 
 
-def unnamed(dialect: str, track_id: str, *, but: str) -> Select[Any]:
+def namesakes(dialect: str, track_id: str) -> Select[Any]:
     """Return the query for who may own the output without an ``output_key`` to say so.
 
     An output from before this version is owned by whichever upload with that stem has ever
-    completed.
+    completed. By the name alone, since planners mistake how few rows another index leaves.
     """
     columns = uploads(dialect).c
-    return select(columns.upload_id, columns.file_name).where(
-        columns.upload_id != but,
+    is_owner = and_(
         columns.output_key.is_(None),
         or_(columns.processing_status == COMPLETED, columns.result.is_not(None)),
         columns.upload_type == TRACK,
-        or_(columns.file_name == track_id, _begins(dialect, f"{track_id}.")),
+    )
+    return select(columns.upload_id, columns.file_name, is_owner.label("is_owner")).where(
+        or_(columns.file_name == track_id, _begins(dialect, f"{track_id}."))
     )
 
 
