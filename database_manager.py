@@ -283,10 +283,6 @@ class DatabaseManager:
         """Return pending tracks' rows, oldest first, those in backoff included."""
         return self._transactions.read(lambda connection: inspection.pending(connection, limit))
 
-    def claimable(self) -> int:
-        """Return how many tracks could be claimed now."""
-        return self._transactions.read(inspection.claimable)
-
     def claimable_ids(self) -> list[str]:
         """Return the upload ids of the tracks that could be claimed now, in the claim's order.
 

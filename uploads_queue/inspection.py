@@ -95,13 +95,6 @@ def counts(connection: Connection) -> QueueCounts:
     )
 
 
-def claimable(connection: Connection) -> int:
-    """Return how many tracks a worker could claim now."""
-    dialect = connection.dialect.name
-    query = select(func.count()).select_from(uploads(dialect)).where(_is_claimable(dialect))
-    return connection.execute(query).scalar_one()
-
-
 def claimable_ids(connection: Connection) -> list[str]:
     """Return the upload ids of the tracks that a worker could claim now, in the claim's order.
 

@@ -147,10 +147,10 @@ def test_a_row_in_backoff_waits_by_the_databases_clock(
     assert (record.error_code, record.error_message) == ("store_unavailable", "503")
     assert queue.claim("w") is None
     assert queue.claim("w", upload_id="a") is None
-    assert queue.claimable() == 0
+    assert queue.claimable_ids() == []
     assert queue.counts().backing_off == 1
     backend.set("a", "available_at", backend.now(-1))
-    assert queue.claimable() == 1
+    assert len(queue.claimable_ids()) == 1
     assert taken(queue).attempt == 2
     assert row(queue, "a").available_at is None
 

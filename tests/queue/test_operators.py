@@ -41,7 +41,7 @@ def test_the_counts_add_up(queue: DatabaseManager, backend: Backend) -> None:
     assert queue.counts() == QueueCounts(
         pending=3, backing_off=1, processing=4, expired=1, unleased=1, completed=1, failed=1
     )
-    assert queue.claimable() == 3
+    assert len(queue.claimable_ids()) == 3
     status = queue.status()
     assert status.counts == queue.counts()
     assert [lease.worker_id for lease in status.leases].count("w1") == 2
