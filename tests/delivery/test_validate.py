@@ -464,6 +464,13 @@ def test_what_does_not_resemble_has_no_offset() -> None:
     assert offset_ms(noise[0], RATE_HZ, noise[1], RATE_HZ) is None
 
 
+@pytest.mark.parametrize("sound", [steady_drone, square_5_khz])
+def test_a_steady_sound_has_no_offset_as_every_period_is_alike(sound: Callable[[], Pcm]) -> None:
+    steady = sound()
+    assert offset_ms(steady, RATE_HZ, delayed(steady, 1000 / 220), RATE_HZ) is None
+    assert offset_ms(steady, RATE_HZ, steady, RATE_HZ) is None
+
+
 @pytest.mark.parametrize("frames", [0, 100, RATE_HZ * 2])
 def test_silence_has_no_offset(frames: int) -> None:
     silence = np.zeros((frames, 2), np.float32)
