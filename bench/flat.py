@@ -96,7 +96,7 @@ def watch(process: subprocess.Popen[str], scratch: Path) -> tuple[Peaks, int]:
     """Sample the process and its children until it ends; return the peaks and how many samples."""
     peaks, samples, slow_at = Peaks(), 0, 0.0
     while process.poll() is None:
-        pids = [process.pid, *_descendants(process.pid)]
+        pids = [process.pid, *_started(process.pid)]
         peaks.processes = max(peaks.processes, len(pids))
         peaks.python_rss_mib = max(
             peaks.python_rss_mib, _kib(process.pid, "status", "VmHWM") / 1024
@@ -112,6 +112,19 @@ def watch(process: subprocess.Popen[str], scratch: Path) -> tuple[Peaks, int]:
         with suppress(subprocess.TimeoutExpired):
             process.wait(SAMPLE_EVERY_S)
     return peaks, samples
+
+
+def _started(pid: int) -> Iterator[int]:
+    """Yield the descendants that run a program of their own.
+
+    Between vfork and exec a child is its parent's memory once more: that is no memory of its.
+    """
+    with suppress(OSError):
+        own = Path(f"/proc/{pid}/exe").readlink()
+        for child in _descendants(pid):
+            with suppress(OSError):
+                if Path(f"/proc/{child}/exe").readlink() != own:
+                    yield child
 
 
 def _descendants(pid: int) -> Iterator[int]:
@@ -180,6 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{flat.wall_s:.0f} s, {flat.bill.total.cpu_s:.0f} CPU s, encodes {flat.bill.encodes}, "
         f"up to {flat.peaks.processes} processes, {flat.samples} samples"
     )
+    grown = ", ".join(f"{stage} {mib:.0f}" for stage, mib in flat.bill.peak_rss_mib.items())
+    print(f"the Python process's peak RSS when each stage ended, MiB: {grown}")
     kept = list(flat.verdicts())
     for fine, text in kept:
         print(f"{'kept' if fine else 'NOT KEPT'}: {text}")

@@ -52,6 +52,8 @@ class Bill:
     stages: dict[str, Spent]
     encodes: dict[str, int]
     """By tier: how many candidates were encoded."""
+    peak_rss_mib: dict[str, float]
+    """The Python process's high-water mark when each stage ended: where it grew."""
 
     @property
     def beyond_the_first(self) -> int:
@@ -64,6 +66,7 @@ class StageBill:
     """A progress listener that reads the clocks at every change of stage."""
 
     stages: dict[str, Spent] = field(default_factory=dict)
+    peak_rss_mib: dict[str, float] = field(default_factory=dict)
     _left: tuple[str, Spent] | None = None
 
     def stage(self, _track_id: str, stage: str) -> None:
@@ -82,6 +85,8 @@ class StageBill:
         if self._left is not None:
             name, since = self._left
             self.stages[name] = spent() - since
+            peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            self.peak_rss_mib[name] = round(peak_kib / 1024, 1)
             self._left = None
 
 
@@ -122,7 +127,7 @@ def run_line(track: Path, folder: Path, warm_up: Path | None) -> Bill:
     assert summary is not None
     tiers = {tier.name for tier in settings.tiers()}  # the m4a is one tier's encode again
     encodes = {one.name: one.candidates for one in summary.renditions if one.name in tiers}
-    return Bill(total, stages.stages, encodes)
+    return Bill(total, stages.stages, encodes, stages.peak_rss_mib)
 
 
 def _drain(processor: AudioProcessor) -> None:
@@ -148,7 +153,7 @@ def read_bill(text: str) -> Bill:
     """Return the bill that the last line of the text is."""
     raw: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
     stages = {name: Spent(**one) for name, one in raw["stages"].items()}
-    return Bill(Spent(**raw["total"]), stages, raw["encodes"])
+    return Bill(Spent(**raw["total"]), stages, raw["encodes"], raw["peak_rss_mib"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
