@@ -6,7 +6,6 @@ error.
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
 FRAME_SAMPLES = 1024
@@ -20,6 +19,7 @@ _RATES_HZ = (
     *(22050, 16000, 12000, 11025, 8000, 7350),
 )
 _STEREO = 2
+_PIECE_BYTES = 1 << 20
 
 
 def count_frames(path: Path, sample_rate_hz: int) -> int:
@@ -28,26 +28,41 @@ def count_frames(path: Path, sample_rate_hz: int) -> int:
     Raises ``ValueError`` unless every frame is whole, AAC-LC, stereo, of this rate, without
     a checksum, and alone in its ADTS frame: what FFmpeg's muxer writes.
     """
-    if path.stat().st_size == 0:
-        raise ValueError("no AAC frame was written")
     fixed = _fixed_header(sample_rate_hz)
-    frames = at = 0
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        end = len(data)
-        while at < end:
-            header = data[at : at + _HEADER_BYTES]
-            if len(header) < _HEADER_BYTES:
-                raise ValueError(f"an ADTS header is cut short at byte {at}")
-            if header[:3] != fixed[:3] or header[3] & 0xFC != fixed[3]:
-                raise ValueError(f"an unexpected ADTS header {header.hex()} at byte {at}")
-            if header[6] & 3:
-                raise ValueError(f"more than one AAC frame in the ADTS frame at byte {at}")
-            length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
-            if length <= _HEADER_BYTES or at + length > end:
-                raise ValueError(f"an ADTS frame of {length} bytes at byte {at} of {end}")
-            at += length
-            frames += 1
+    frames = passed = 0
+    rest = b""
+    # in pieces: the pages of a mapped file count as memory of ours, hundreds of MB for hours
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            data = rest + piece
+            count, end = _whole_frames(data, fixed, passed)
+            frames += count
+            passed += end
+            rest = data[end:]
+    if rest:
+        raise ValueError(f"the ADTS frame at byte {passed} is cut short")
+    if not frames:
+        raise ValueError("no AAC frame was written")
     return frames
+
+
+def _whole_frames(data: bytes, fixed: bytes, passed: int) -> tuple[int, int]:
+    """Return how many whole frames ``data`` begins with, and where the last of them ends."""
+    frames = at = 0
+    while at + _HEADER_BYTES <= len(data):
+        header = data[at : at + _HEADER_BYTES]
+        if header[:3] != fixed[:3] or header[3] & 0xFC != fixed[3]:
+            raise ValueError(f"an unexpected ADTS header {header.hex()} at byte {passed + at}")
+        if header[6] & 3:
+            raise ValueError(f"more than one AAC frame in the ADTS frame at byte {passed + at}")
+        length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+        if length <= _HEADER_BYTES:
+            raise ValueError(f"an ADTS frame of {length} bytes at byte {passed + at}")
+        if at + length > len(data):
+            break
+        at += length
+        frames += 1
+    return frames, at
 
 
 def _fixed_header(sample_rate_hz: int) -> bytes:
