@@ -40,15 +40,16 @@ def _free_port() -> int:
 
 
 @pytest.mark.parametrize(
-    ("worker", "live", "ready"),
+    ("state", "idle_s", "live", "ready"),
     [
-        (FakeWorker(), 200, 200),
-        (FakeWorker(database_reachable=False), 200, 503),
-        (FakeWorker(stopping=True), 200, 503),
-        (FakeWorker(last_loop_at=time.monotonic() - STUCK_AFTER_S - 1), 503, 200),
+        ({}, 0.0, 200, 200),
+        ({"database_reachable": False}, 0.0, 200, 503),
+        ({"stopping": True}, 0.0, 200, 503),
+        ({}, STUCK_AFTER_S + 1, 503, 200),
     ],
 )
-def test_live_and_ready(worker: FakeWorker, live: int, ready: int) -> None:
+def test_live_and_ready(state: dict[str, bool], idle_s: float, live: int, ready: int) -> None:
+    worker = FakeWorker(last_loop_at=time.monotonic() - idle_s, **state)
     with serve_health(worker, Metrics(), host="127.0.0.1", port=_free_port()) as port:
         assert _get(port, "/live")[0] == live
         assert _get(port, "/ready")[0] == ready
