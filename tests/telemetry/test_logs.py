@@ -120,7 +120,8 @@ def test_a_secret_is_masked_plain_in_a_repr_and_in_json(
     masked = f"{before}{MASK}{after}"
     assert masker.mask(before + secret + after) == masked
     assert masker.mask(json.dumps(before + secret + after)) == f'"{masked}"'
-    assert masker.mask(json.dumps([repr(secret)]))[3:-3] == MASK
+    quotes = "[]\"'\\"  # which of them a repr takes depends on the secret
+    assert masker.mask(json.dumps([repr(secret)])).strip(quotes) == MASK
 
 
 def test_configuring_twice_logs_once(stream: io.StringIO) -> None:
