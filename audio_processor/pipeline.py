@@ -31,6 +31,7 @@ from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import Decoder, decode
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
+from audio_processor.media.placement import Placement
 from audio_processor.media.probe import MediaLimits, probe
 from audio_processor.model import (
     Analysis,
@@ -57,6 +58,7 @@ class Line:
 
     settings: Settings
     binary: FFmpegBinary
+    placement: Placement
     store: ObjectStore
     scratch: Scratch
     chain: Chain
@@ -71,7 +73,8 @@ class Line:
         track_id = track_id_of(job.claim.file_name)
         self.reserve_output(job.claim, track_id)
         with self.scratch.job_folder() as folder:
-            supervisor = Supervisor(self.binary, folder, process_limits(self.settings.limits))
+            limits = process_limits(self.settings.limits)
+            supervisor = Supervisor(self.binary, folder, limits, self.placement)
             job.on_cancel(supervisor.cancel)
             try:
                 return _Track(self, job, progress, track_id, folder, supervisor).run()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import SecretStr
 
 from audio_processor.errors import SourceMissing
-from audio_processor.settings import Settings, with_overrides
+from audio_processor.settings import Settings, granted_cpus, with_overrides
 from database_manager import DatabaseManager
 
 if TYPE_CHECKING:
@@ -113,12 +113,14 @@ def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -
     """Return the line with everything it needs. Raises ``ConfigError``: FFmpeg or scratch."""
     from audio_processor.mastering.chain import Chain
     from audio_processor.media.binary import find_ffmpeg
+    from audio_processor.media.placement import ANYWHERE, placement
     from audio_processor.pipeline import Line
     from audio_processor.scratch import Scratch
 
     return Line(
         settings=settings,
         binary=find_ffmpeg(settings.ffmpeg.path),
+        placement=placement(granted_cpus()) if settings.ffmpeg.pin_cpus else ANYWHERE,
         store=store,
         scratch=Scratch(settings.scratch_folder()),
         chain=Chain(),

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.pipes import STDERR_BYTES
+from audio_processor.media.placement import ANYWHERE, Placement
 from audio_processor.media.process import (
     FFmpegFailed,
     Finished,
@@ -49,10 +50,17 @@ _RUN_STDOUT_BYTES = 16 * 2**20
 class Supervisor:
     """All FFmpeg processes of one job. Every method may be called from any thread."""
 
-    def __init__(self, binary: FFmpegBinary, job_dir: Path, limits: ProcessLimits) -> None:
+    def __init__(
+        self,
+        binary: FFmpegBinary,
+        job_dir: Path,
+        limits: ProcessLimits,
+        placement: Placement = ANYWHERE,
+    ) -> None:
         self.binary = binary
         self.job_dir = job_dir
         self.limits = limits
+        self._placement = placement
         self._environment = {
             "PATH": os.defpath,
             "LC_ALL": "C",
@@ -167,6 +175,7 @@ class Supervisor:
         except OSError as error:
             raise FFmpegFailed(what, 0, f"it could not be started: {error.strerror}") from error
         self.limits.apply(child.pid)
+        self._placement.place(child.pid)
         process = Process(
             child,
             what,
