@@ -7,6 +7,7 @@ their next candidate. PCM never touches the disk.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -174,6 +175,8 @@ def _encode_round(
 ) -> list[_Attempt]:
     padding = alignment_padding([each.tier.sample_rate_hz for each in spec.tiers])
     rate = programme.sample_rate_hz
+    # one after the other: hours of a meter's figures for every tier at once are memory's peak
+    measuring = threading.Lock()
 
     def attempt(want: _Wanted, blocks: Blocks) -> _Attempt:
         tier, candidate = want.tier, want.candidate
@@ -192,7 +195,8 @@ def _encode_round(
             padding_frames=padding[tier.sample_rate_hz],
             stall_timeout_s=spec.stall_timeout_s,
         )
-        return _measure(supervisor, encoded, spec)
+        with measuring:
+            return _measure(supervisor, encoded, spec)
 
     with programme.open() as source:
         repaired = RepairSpikes()(source, rate) if programme.has_spikes else source
