@@ -6,7 +6,9 @@ Reads only the headers of boxes it is not asked for, so a file's length costs no
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -45,8 +47,8 @@ class Track:
     duration: int
     """Frames in the media, priming and remainder included."""
     edit: Edit | None
-    sample_sizes: tuple[int, ...]
-    chunk_offsets: tuple[int, ...]
+    sample_sizes: Sequence[int]
+    chunk_offsets: Sequence[int]
 
 
 def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
@@ -166,7 +168,7 @@ def _edit(file: BinaryIO, timescale: int, movie_timescale: int) -> Edit | None:
     return Edit(media_time, round(duration * timescale / movie_timescale))
 
 
-def _sample_sizes(content: bytes) -> tuple[int, ...]:
+def _sample_sizes(content: bytes) -> Sequence[int]:
     if len(content) < 12:
         raise ValueError("the stsz box is cut short")
     uniform: int
@@ -175,23 +177,28 @@ def _sample_sizes(content: bytes) -> tuple[int, ...]:
     if uniform:  # silence: every frame is as short as the next
         if count > _MAX_SAMPLES:
             raise ValueError(f"{count} samples are not read here")
-        return (uniform,) * count
-    return _table(content, 12, count, ">%dI")
+        return array("I", (uniform,)) * count
+    return _table(content, 12, count, "I")
 
 
-def _chunk_offsets(file: BinaryIO) -> tuple[int, ...]:
+def _chunk_offsets(file: BinaryIO) -> Sequence[int]:
     try:
-        content, layout = _content(file, "moov/trak/mdia/minf/stbl/stco"), ">%dI"
+        content, layout = _content(file, "moov/trak/mdia/minf/stbl/stco"), "I"
     except ValueError:
-        content, layout = _content(file, "moov/trak/mdia/minf/stbl/co64"), ">%dQ"
+        content, layout = _content(file, "moov/trak/mdia/minf/stbl/co64"), "Q"
     return _table(content, 8, int.from_bytes(content[4:8], "big"), layout)
 
 
-def _table(content: bytes, at: int, count: int, layout: str) -> tuple[int, ...]:
-    wanted = struct.calcsize(layout % 1) * count
-    if len(content) - at < wanted:
+def _table(content: bytes, at: int, count: int, kind: str) -> Sequence[int]:
+    """Read big-endian integers as an array: hours have half a million, too many for objects."""
+    table = array(kind)
+    end = at + count * table.itemsize
+    if len(content) < end:
         raise ValueError("a sample table is cut short")
-    return struct.unpack_from(layout % count, content, at)
+    table.frombytes(content[at:end])
+    if sys.byteorder == "little":
+        table.byteswap()
+    return table
 
 
 def put_index_first(source: BinaryIO, target: BinaryIO) -> None:
