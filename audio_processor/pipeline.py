@@ -26,7 +26,7 @@ from audio_processor.job import Job
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.plan import PlanLimits, make_plan
-from audio_processor.mastering.tiers import TierForecast
+from audio_processor.mastering.tiers import TierForecast, levelled_envelope
 from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import Decoder, decode
@@ -36,12 +36,14 @@ from audio_processor.media.probe import MediaLimits, probe
 from audio_processor.model import (
     Analysis,
     Claim,
+    Envelope,
     Ladder,
     Package,
     Plan,
     Probe,
     Receipt,
     Source,
+    Spectrum,
     Verified,
 )
 from audio_processor.naming import track_id_of
@@ -140,8 +142,11 @@ class _Track:
     def render(self, source: Source, probed: Probe, analysis: Analysis, plan: Plan) -> Ladder:
         self._enter("render")
         ladder = self.line.settings.ladder
+        envelope = levelled_envelope(analysis, plan)
         spec = LadderSpec(
-            tiers=tuple(self._tier_spec(each, analysis, plan) for each in ladder.tiers),
+            tiers=tuple(
+                self._tier_spec(each, envelope, analysis.spectrum, plan) for each in ladder.tiers
+            ),
             max_candidates=ladder.max_candidates,
             tolerance=self._tolerance(plan),
             folder=self.folder,
@@ -221,8 +226,10 @@ class _Track:
                 "asked for: the level changes faster than it may be ridden."
             )
 
-    def _tier_spec(self, each: TierSettings, analysis: Analysis, plan: Plan) -> TierSpec:
-        forecast = TierForecast(analysis, plan, aac_cutoff_hz(each.as_tier()))
+    def _tier_spec(
+        self, each: TierSettings, envelope: Envelope, spectrum: Spectrum | None, plan: Plan
+    ) -> TierSpec:
+        forecast = TierForecast(envelope, spectrum, plan, aac_cutoff_hz(each.as_tier()))
         ceiling_dbtp = plan.ceiling_dbtp
         if plan.mode != "none":  # what is delivered as it is, is delivered alike on all tiers
             ceiling_dbtp = min(each.first_ceiling_dbtp, ceiling_dbtp)

@@ -11,7 +11,7 @@ from functools import cached_property
 from audio_processor.dsp.spectrum import band_limit_loss_lu
 from audio_processor.mastering.governor import reach
 from audio_processor.mastering.rider import ridden
-from audio_processor.model import Analysis, Envelope, Plan
+from audio_processor.model import Analysis, Envelope, Plan, Spectrum
 
 MAX_TRIM_DB = 6.0
 CODING_LOSS_LU = 0.05
@@ -19,11 +19,20 @@ CODING_LOSS_LU = 0.05
 0.04 … 0.08 LU."""
 
 
-class TierForecast:
-    """One tier's forecasts; the envelope after the rider is made once."""
+def levelled_envelope(analysis: Analysis, plan: Plan) -> Envelope:
+    """Return the envelope after the rider, for all tiers to share: hours of it are megabytes."""
+    envelope, rider = analysis.envelope, plan.rider
+    return envelope if rider is None else ridden(envelope, rider)
 
-    def __init__(self, analysis: Analysis, plan: Plan, cutoff_hz: float) -> None:
-        self._analysis = analysis
+
+class TierForecast:
+    """One tier's forecasts, from the envelope that ``levelled_envelope`` gave."""
+
+    def __init__(
+        self, envelope: Envelope, spectrum: Spectrum | None, plan: Plan, cutoff_hz: float
+    ) -> None:
+        self._envelope = envelope
+        self._spectrum = spectrum
         self._plan = plan
         self._cutoff_hz = cutoff_hz
         self._trims: dict[float, float] = {}
@@ -45,10 +54,6 @@ class TierForecast:
     @cached_property
     def band_loss_lu(self) -> float:
         """What the tier's cut takes of the programme's loudness, in LU."""
-        spectrum = self._analysis.spectrum
-        return 0.0 if spectrum is None else band_limit_loss_lu(spectrum, self._cutoff_hz)
-
-    @cached_property
-    def _envelope(self) -> Envelope:
-        envelope, rider = self._analysis.envelope, self._plan.rider
-        return envelope if rider is None else ridden(envelope, rider)
+        if self._spectrum is None:
+            return 0.0
+        return band_limit_loss_lu(self._spectrum, self._cutoff_hz)
