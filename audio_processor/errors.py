@@ -10,7 +10,8 @@
     │   ├── CorruptMedia       audio, but damaged, truncated, or with NaN or Inf in it
     │   ├── LimitExceeded      too long, too large, too many channels, too much of anything
     │   ├── NameRejected       a file name that cannot be a safe key
-    │   └── OutputConflict     another upload owns this track id's output
+    │   ├── OutputConflict     another upload owns this track id's output
+    │   └── MasteringRejected  mastering settings that cannot be; names key, value and range
     ├── TransientError         back to pending with backoff, until the attempts run out
     │   ├── StoreUnavailable   S3 or the folder cannot be reached, or refuses us
     │   ├── DatabaseUnavailable
@@ -84,6 +85,12 @@ class OutputConflict(PermanentError):
     """Another upload with the same stem owns this output."""
 
     code = "output_conflict"
+
+
+class MasteringRejected(PermanentError):
+    """The mastering asked for cannot be; the message names the key, the value and the range."""
+
+    code = "mastering_rejected"
 
 
 class TransientError(AudioProcessorError):

@@ -46,6 +46,8 @@ class Claim:
     lease_token: str = field(repr=False)
     worker_id: str
     uploaded_at: datetime | None = None
+    mastering: str | None = None
+    """The row's wish: a preset's name or JSON; None where it has none."""
 
 
 # ── fetch ────────────────────────────────────────────────────────────────────────────────
@@ -161,6 +163,41 @@ class SignalFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BandReduction:
+    """The gain that a mastering stage took off one band; levels positive, in dB."""
+
+    band: str
+    deepest_db: float
+    mean_db: float
+    """Mean over the time in which more than 0.1 dB was taken off; 0 where it never was."""
+    active_fraction: float
+    """That time as a share of the whole, 0…1."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """What one mastering stage was set to and what it did to the programme."""
+
+    stage: str
+    parameters: Mapping[str, float]
+    energy_added_db: float | None
+    """Its output's mean square over its input's; None where either is silent."""
+    reductions: tuple[BandReduction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mastering:
+    """The mastering that a programme was given."""
+
+    preset: str
+    preset_version: int
+    reason: str | None = None
+    """Why ``auto`` chose this preset."""
+    stages: tuple[StageFigures, ...] = ()
+    """In the order of the chain; empty where no stage was on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """One decode's measurements, after the mastering chain."""
 
@@ -176,6 +213,8 @@ class Analysis:
     waveform: Waveform
     spectrum: Spectrum | None = None
     """After the mastering chain; tells how much loudness a codec's band limit takes."""
+    stages: tuple[StageFigures, ...] = ()
+    """What the mastering chain did."""
     warnings: tuple[str, ...] = ()
 
     @property
