@@ -1,7 +1,5 @@
 """An object store in memory that remembers what was asked of it, in order."""
 
-# ruff: noqa: ARG002  # the port names what a dictionary has no use for
-
 from __future__ import annotations
 
 import threading
