@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, case, inspect, select
 
-from audio_processor.errors import ConfigError, NameRejected, OutputConflict
+from audio_processor.errors import ConfigError, MasteringRejected, NameRejected, OutputConflict
 from audio_processor.model import COMPLETED, FAILED, PENDING, Claim, TrackSummary
 from uploads_queue import clock, history, inspection, ownership, writing
 from uploads_queue.claiming import Claiming, Taken
@@ -34,7 +34,7 @@ from uploads_queue.records import (
     SchemaState,
     UploadRecord,
 )
-from uploads_queue.schema import HEAD, VERSION_TABLE, uploads, version_table
+from uploads_queue.schema import HEAD, MAX_WISH, VERSION_TABLE, uploads, version_table
 from uploads_queue.transactions import Transactions
 from uploads_queue.writing import Settlement
 
@@ -231,17 +231,19 @@ class DatabaseManager:
 
     # ── the queue, as its operators see it ───────────────────────────────────────────────
 
-    def insert(self, upload_id: str, file_name: str) -> bool:
+    def insert(self, upload_id: str, file_name: str, mastering: str | None = None) -> bool:
         """Add a pending track; False where a row has this ``upload_id`` already.
 
-        Raises ``NameRejected`` for what the table's columns cannot hold.
+        ``mastering`` is a preset's name or JSON; nothing and an empty text are the same.
+        Raises ``NameRejected`` and ``MasteringRejected`` for what the columns cannot hold.
         """
         if not all(_storable(text) and len(text) <= 255 for text in (upload_id, file_name)):
             raise NameRejected("upload_id and file_name must be text of at most 255 characters.")
+        wish = _wish(mastering)
         try:
             return self._transactions.write(
                 lambda connection, in_doubt: writing.insert_pending(
-                    connection, in_doubt, upload_id, file_name
+                    connection, in_doubt, upload_id, file_name, wish
                 )
             )
         except ValueRefused as error:
@@ -249,14 +251,17 @@ class DatabaseManager:
                 return False
             raise NameRejected(f"The Uploads table cannot hold this name: {error}") from error
 
-    def reset(self, upload_id: str) -> bool:
+    def reset(self, upload_id: str, mastering: str | None = None) -> bool:
         """Make a failed, completed, stuck or backing-off track pending with all its attempts.
 
-        False where there is no such track, or a live lease holds it.
+        ``mastering`` replaces what the row asks for, an empty text takes it away, None leaves it.
+        False where there is no such track, or a live lease holds it. Raises
+        ``MasteringRejected`` for what the column cannot hold.
         """
+        changes = {} if mastering is None else {"mastering": _wish(mastering)}
 
         def reset(connection: Connection, _: bool) -> bool:
-            return writing.reset(connection, upload_id)
+            return writing.reset(connection, upload_id, changes)
 
         return _unless_unstorable(upload_id, lambda: self._transactions.write(reset), False)
 
@@ -377,6 +382,16 @@ def _unless_unstorable(name: str | None, look: Callable[[], T], absent: T) -> T:
         return look()
     except ValueRefused:
         return absent
+
+
+def _wish(mastering: str | None) -> str | None:
+    if mastering is None or not mastering.strip():
+        return None
+    if not _storable(mastering):
+        raise MasteringRejected("mastering is no text: it has a NUL or half a character in it.")
+    if (size := len(mastering.encode())) > MAX_WISH:
+        raise MasteringRejected(f"mastering has {size} bytes; it may have at most {MAX_WISH}.")
+    return mastering
 
 
 def _storable(text: str) -> bool:

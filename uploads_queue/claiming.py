@@ -11,13 +11,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Update,
+    and_,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from audio_processor.model import FAILED, PENDING, PROCESSING, Claim
 from uploads_queue import clock, history
+from uploads_queue.columns import ForeignText
 from uploads_queue.ownership import kept_output
 from uploads_queue.records import Buried
-from uploads_queue.schema import TRACK, uploads
+from uploads_queue.schema import MAX_WISH, TRACK, uploads
 
 EXHAUSTED = "attempts_exhausted"
 MAX_BURIED = 10
@@ -115,6 +127,7 @@ class Claiming:
             columns.worker_id,
             columns.error_message,
             columns.history,
+            wish(self.dialect).label("mastering"),
             clock.instant(self.dialect, columns.uploaded_at).label("uploaded_at"),
             clock.now(self.dialect).label("now"),
         )
@@ -195,6 +208,12 @@ def exhausted_message(
     )
 
 
+def wish(dialect: str) -> ColumnElement[str]:
+    """Return the row's ``mastering``, cut where one that is too long can be told from others."""
+    column = uploads(dialect).c.mastering
+    return func.substr(column, 1, MAX_WISH + 1, type_=ForeignText)
+
+
 def ready(dialect: str) -> ColumnElement[bool]:
     """Return the condition for a pending row that is not in backoff."""
     columns = uploads(dialect).c
@@ -228,4 +247,5 @@ def _claim(row: Row[Any], attempt: int, lease_token: str, worker_id: str) -> Cla
         lease_token=lease_token,
         worker_id=worker_id,
         uploaded_at=row.uploaded_at,
+        mastering=row.mastering,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import TIMESTAMP, DateTime, Dialect, String, TypeDecorator
+from sqlalchemy import TIMESTAMP, DateTime, Dialect, String, Text, TypeDecorator
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.types import TypeEngine
 
@@ -47,6 +47,19 @@ class _SqliteTime(sqlite.DATETIME):
                 return None
 
         return read
+
+
+class ForeignText(TypeDecorator[str]):
+    """Text that any client may have written: SQLite keeps bytes as such whatever the column."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _: Dialect) -> str | None:
+        """Return it as text, with a mark in the place of what is none."""
+        if isinstance(value, bytes | bytearray):
+            return bytes(value).decode("utf-8", "replace")
+        return value if value is None else str(value)
 
 
 class OutputKey(TypeDecorator[str]):

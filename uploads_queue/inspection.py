@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func,
 
 from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING
 from uploads_queue import clock, history
-from uploads_queue.claiming import abandoned, expired, ready
+from uploads_queue.claiming import abandoned, expired, ready, wish
 from uploads_queue.records import Lease, QueueCounts, QueueStatus, UploadRecord
 from uploads_queue.schema import TRACK, uploads
 
@@ -212,9 +212,10 @@ def failed_ids(connection: Connection) -> list[str]:
 
 def _stories(dialect: str) -> Select[Any]:
     table = uploads(dialect)
-    others = [column for column in table.c if column.name != "uploaded_at"]
+    others = [column for column in table.c if column.name not in {"uploaded_at", "mastering"}]
     return select(
         *others,
+        wish(dialect).label("mastering"),
         clock.instant(dialect, table.c.uploaded_at).label("uploaded_at"),
         clock.now(dialect).label("now"),
     )
@@ -239,6 +240,7 @@ def _record(row: Row[Any]) -> UploadRecord:
         wait_s=max(0.0, _seconds(row.now, row.available_at) or 0.0) if waiting else 0.0,
         lease_remaining_s=_seconds(row.now, row.lease_expires_at) if processing else None,
         output_key=row.output_key,
+        mastering=row.mastering,
         summary=history.load_summary(row.result) if row.processing_status == COMPLETED else None,
         history=history.load_history(row.history),
     )

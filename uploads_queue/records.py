@@ -59,6 +59,8 @@ class UploadRecord:
     """Seconds left of a processing row's lease, negative once expired; None without a lease."""
     output_key: str | None
     """The track id whose output folder this upload owns."""
+    mastering: str | None
+    """What the upload asks of its mastering: a preset's name or JSON; None where nothing."""
     summary: TrackSummary | None
     """None unless completed, even where what an earlier run made is still public."""
     history: tuple[Attempt, ...]

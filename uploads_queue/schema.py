@@ -23,7 +23,7 @@ from sqlalchemy.dialects import mysql
 
 from uploads_queue.columns import OutputKey, UtcTime
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in ``migrations/versions``: said here so that asking costs no Alembic."""
 
 VERSION_TABLE = "audio_processor_version"
@@ -31,6 +31,9 @@ VERSION_TABLE = "audio_processor_version"
 
 TRACK = "track"
 """The ``upload_type`` of the rows that are ours to process."""
+
+MAX_WISH = 16 * 1024
+"""Bytes of a ``mastering`` that are worth keeping; what is longer is no wish."""
 
 LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 """``TEXT`` on MySQL ends at 64 KiB, in the middle of a history or of its last character."""
@@ -66,6 +69,7 @@ def uploads(dialect: str) -> Table:
         Column("output_key", OutputKey),
         Column("result", LONG_TEXT),
         Column("history", LONG_TEXT),
+        Column("mastering", Text),  # the one that clients are welcome to write
     )
     columns = table.c
     # equality, equality, order: the claim reads its first row off the index and stops

@@ -70,7 +70,9 @@ def settle(connection: Connection, in_doubt: bool, claim: Claim, end: Settlement
     write_held(connection, claim, settled | dict(end.values))
 
 
-def insert_pending(connection: Connection, in_doubt: bool, upload_id: str, file_name: str) -> bool:
+def insert_pending(
+    connection: Connection, in_doubt: bool, upload_id: str, file_name: str, mastering: str | None
+) -> bool:
     """Add a pending track; False where a row with the id is there already."""
     table = uploads(connection.dialect.name)
     row = connection.execute(
@@ -84,12 +86,13 @@ def insert_pending(connection: Connection, in_doubt: bool, upload_id: str, file_
             file_name=file_name,
             upload_type=TRACK,
             processing_status=PENDING,
+            mastering=mastering,
         )
     )
     return True
 
 
-def reset(connection: Connection, upload_id: str) -> bool:
+def reset(connection: Connection, upload_id: str, changes: Mapping[str, Any]) -> bool:
     """Make the track pending with all its attempts; False where there is none or it is held."""
     dialect = connection.dialect.name
     table = uploads(dialect)
@@ -129,6 +132,7 @@ def reset(connection: Connection, upload_id: str) -> bool:
             error_message=None,
             result=row.result or (NOT_MEASURED if completed else None),
             history=history.dump_history(attempts),
+            **changes,
         )
     )
     return True

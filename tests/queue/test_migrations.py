@@ -175,6 +175,31 @@ def test_a_migration_under_the_feet_of_a_running_worker_takes_nothing_from_it(
     queue.close()
 
 
+def test_the_mastering_column_comes_to_rows_of_the_version_before(empty: Backend) -> None:
+    """Rows with leases and results of 0002, then up, down and up."""
+    empty.sql(CUSTOMERS_TABLE, *ROWS)
+    migrations.upgrade(read_config(empty.config, empty.db_type), "0002")
+    empty.sql(
+        "UPDATE Uploads SET attempts = 2, error_code = 'corrupt_media' WHERE upload_id = 'f'",
+        "UPDATE Uploads SET output_key = 'd', result = '{}' WHERE upload_id = 'd'",
+    )
+    theirs = "SELECT upload_id, attempts, error_code, output_key, result FROM Uploads ORDER BY 1"
+    before = empty.sql(theirs)
+    upgrade(empty)
+    assert reflected(empty)[0] == []
+    assert empty.sql(theirs) == before
+    queue = empty.open()
+    assert row(queue, "f").mastering is None
+    empty.set("p", "mastering", "'warm'")
+    assert taken(queue).mastering == "warm"
+    queue.close()
+    downgrade(empty, "0002")
+    assert "mastering" not in reflected(empty)[1]
+    assert [r[0] for r in empty.sql(theirs)] == [r[0] for r in before]
+    upgrade(empty)
+    assert empty.sql("SELECT DISTINCT mastering FROM Uploads") == [(None,)]
+
+
 def test_many_processes_migrate_at_once_from_any_folder(start: Backend, tmp_path: Path) -> None:
     code = (
         "import sys, json\n"
@@ -230,6 +255,30 @@ def test_columns_of_the_customers_own_are_never_taken_for_ours(empty: Backend) -
     with pytest.raises(ConfigError, match="columns of its own named attempts"):
         upgrade(empty)
     assert empty.sql("SELECT * FROM Uploads ORDER BY upload_id") == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("TEXT", "'Abbey Road'"), ("INTEGER", "NULL"), ("TEXT NOT NULL", "'x'")],
+)
+def test_a_mastering_column_of_the_customers_own_is_not_taken_for_ours(
+    empty: Backend, column: str, value: str
+) -> None:
+    empty.sql(
+        CUSTOMERS_TABLE,
+        f"ALTER TABLE Uploads ADD COLUMN mastering {column}"
+        + (" DEFAULT 'x'" if "NOT NULL" in column and empty.db_type != "mysql" else ""),
+        *(
+            statement.replace("(upload_id", "(mastering, upload_id").replace(
+                "VALUES (", f"VALUES ({value}, "
+            )
+            for statement in ROWS
+        ),
+    )
+    before = empty.sql("SELECT upload_id, mastering FROM Uploads ORDER BY upload_id")
+    with pytest.raises(ConfigError, match="column of its own named mastering"):
+        upgrade(empty)
+    assert empty.sql("SELECT upload_id, mastering FROM Uploads ORDER BY upload_id") == before
 
 
 def test_a_column_of_the_customers_own_stays(empty: Backend) -> None:
