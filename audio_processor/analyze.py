@@ -12,8 +12,8 @@ from audio_processor.media.decode import decode
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.probe import probe
 from audio_processor.model import Loudness, SignalFacts
-from audio_processor.pipeline import process_limits
 from audio_processor.settings import Settings
+from audio_processor.workbench import process_limits
 
 
 @dataclass(frozen=True, slots=True)

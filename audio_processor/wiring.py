@@ -111,7 +111,7 @@ def open_store(settings: Settings) -> ObjectStore:
 
 def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -> Line:
     """Return the line with everything it needs. Raises ``ConfigError``: FFmpeg or scratch."""
-    from audio_processor.mastering.chain import Chain
+    from audio_processor.mastering.studio import Studio
     from audio_processor.media.binary import find_ffmpeg
     from audio_processor.media.placement import ANYWHERE, placement
     from audio_processor.pipeline import Line
@@ -123,7 +123,7 @@ def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -
         placement=placement(granted_cpus()) if settings.ffmpeg.pin_cpus else ANYWHERE,
         store=store,
         scratch=Scratch(settings.scratch_folder()),
-        chain=Chain(),
+        studio=Studio(settings.targets()),
         reserve_output=queue.reserve_output,
     )
 
@@ -137,7 +137,7 @@ def judge_ladder(where: str, settings: Settings) -> Report:
     from audio_processor.delivery.validate_rules import Expectations
     from audio_processor.media.binary import find_ffmpeg
     from audio_processor.media.ffmpeg import Supervisor
-    from audio_processor.pipeline import process_limits
+    from audio_processor.workbench import process_limits
 
     with tempfile.TemporaryDirectory(prefix="audio-processor-") as folder:
         supervisor = Supervisor(

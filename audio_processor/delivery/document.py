@@ -74,6 +74,33 @@ class Signal(TypedDict):
     correlation: float | None
 
 
+class ReductionFacts(TypedDict):
+    """The gain that a stage took off one band; positive dB, fraction of the time 0…1."""
+
+    band: str
+    deepest_db: float
+    mean_db: float
+    active_fraction: float
+
+
+class StageFacts(TypedDict):
+    """One mastering stage: what it was set to and what it did."""
+
+    stage: str
+    parameters: dict[str, float]
+    energy_added_db: float | None
+    reductions: list[ReductionFacts]
+
+
+class MasteringFacts(TypedDict):
+    """The mastering chain in its order; ``reason`` is why ``auto`` chose the preset."""
+
+    preset: str
+    preset_version: int
+    reason: str | None
+    stages: list[StageFacts]
+
+
 class Rider(TypedDict):
     """The gain curve that brought the loudness range down."""
 
@@ -180,6 +207,7 @@ class Metadata(TypedDict):
     source: SourceFacts
     loudness: LoudnessFacts
     signal: Signal
+    mastering: MasteringFacts
     plan: PlanFacts
     renditions: list[RenditionFacts]
     m4a: M4aFacts

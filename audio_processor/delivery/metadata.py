@@ -18,6 +18,7 @@ from audio_processor.model import (
     HlsRendition,
     Loudness,
     M4a,
+    Mastering,
     Plan,
     Probe,
     Rendition,
@@ -39,6 +40,7 @@ class MetadataInputs:
     upload_id: str
     source: Source
     probe: Probe
+    mastering: Mastering
     analysis: Analysis
     targets: Targets
     plan: Plan
@@ -75,6 +77,7 @@ def build_metadata(given: MetadataInputs) -> doc.Metadata:
             "mastered": _loudness(analysis.mastered),
         },
         "signal": _signal(analysis),
+        "mastering": _mastering(given.mastering),
         "plan": _plan(given.plan),
         "renditions": [
             _rendition(rendition, hls, digest)
@@ -137,6 +140,31 @@ def _signal(analysis: Analysis) -> doc.Signal:
         "trailing_silence_s": _seconds(facts.trailing_silence_s),
         "dc_offset": [round(offset, 6) + 0.0 for offset in facts.dc_offset],
         "correlation": None if facts.correlation is None else round(facts.correlation, 4) + 0.0,
+    }
+
+
+def _mastering(mastering: Mastering) -> doc.MasteringFacts:
+    return {
+        "preset": mastering.preset,
+        "preset_version": mastering.preset_version,
+        "reason": mastering.reason,
+        "stages": [
+            {
+                "stage": stage.stage,
+                "parameters": dict(stage.parameters),
+                "energy_added_db": _known(stage.energy_added_db),
+                "reductions": [
+                    {
+                        "band": band.band,
+                        "deepest_db": _level(band.deepest_db),
+                        "mean_db": _level(band.mean_db),
+                        "active_fraction": round(band.active_fraction, 4),
+                    }
+                    for band in stage.reductions
+                ],
+            }
+            for stage in mastering.stages
+        ],
     }
 
 

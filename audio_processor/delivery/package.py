@@ -27,6 +27,7 @@ from audio_processor.model import (
     EncodedTier,
     HlsRendition,
     M4a,
+    Mastering,
     Package,
     Plan,
     Probe,
@@ -50,6 +51,7 @@ class PackageInputs:
     upload_id: str
     source: Source
     probe: Probe
+    mastering: Mastering
     analysis: Analysis
     targets: Targets
     plan: Plan
@@ -89,6 +91,7 @@ def package(supervisor: Supervisor, given: PackageInputs) -> Package:
             upload_id=given.upload_id,
             source=given.source,
             probe=given.probe,
+            mastering=given.mastering,
             analysis=given.analysis,
             targets=given.targets,
             plan=given.plan,

@@ -7,6 +7,7 @@ hours). Whatever is pushed, in blocks of whatever length, the result is the same
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from audio_processor.dsp.filters import KWeightedEnergy
 from audio_processor.dsp.gating import HopLayout, hop_layout
 from audio_processor.dsp.intake import CHUNK_TENTHS, Chunk, Intake
 from audio_processor.dsp.loudness import LoudnessTally
+from audio_processor.dsp.repair import interleaved
 from audio_processor.dsp.true_peak import HopPeaks, decibels
 from audio_processor.dsp.waveform import WaveformTally
 from audio_processor.model import Block, Envelope, Loudness, SignalFacts, Waveform
@@ -109,12 +111,64 @@ class LevelMeter:
         return self._levels.loudness()
 
 
+class SourceTap:
+    """A stage that repairs a source's decoder spikes and learns its levels and facts.
+
+    It stands before a mastering chain, which a spike would excite and which may take away
+    what the facts tell of: DC, clipping. ``loudness`` and ``facts`` once the stream has ended.
+    """
+
+    def __init__(self) -> None:
+        self._levels: _LevelTally | None = None
+        self._facts: FactsTally | None = None
+        self._spikes = 0
+
+    def __call__(self, blocks: Iterator[Block], sample_rate_hz: int) -> Iterator[Block]:
+        """Yield the repaired stream in blocks of the tap's own size.
+
+        Raises ``CorruptMedia`` for NaN or infinity.
+        """
+        layout = hop_layout(sample_rate_hz)
+        intake: Intake | None = None
+        for block in blocks:
+            if intake is None:
+                channels = block.shape[1]
+                size = CHUNK_TENTHS * layout.tenth_frames
+                intake = Intake(sample_rate_hz, channels, size, repair=True)
+                self._levels = _LevelTally(sample_rate_hz, channels, layout, None)
+                self._facts = FactsTally(sample_rate_hz, channels, layout.hop_frames)
+            for chunk in intake.push(block):
+                yield self._take(chunk)
+        if intake is not None:
+            for chunk in intake.rest():
+                yield self._take(chunk)
+            self._spikes = intake.spikes
+
+    def loudness(self) -> Loudness:
+        """Return the source's levels; none of a stream that never was."""
+        if self._levels is None:
+            return Loudness(None, None, None, None, None, None)
+        return self._levels.loudness()
+
+    def facts(self) -> SignalFacts:
+        """Return the source's facts."""
+        if self._facts is None:
+            return SignalFacts(0, 0.0, 0.0, (), None, 0)
+        return self._facts.facts(self._spikes)
+
+    def _take(self, chunk: Chunk) -> Block:
+        assert self._levels is not None and self._facts is not None
+        self._facts.take(chunk, self._levels.take(chunk).sample_peaks)
+        return interleaved(chunk)
+
+
 class Measurer:
     """Everything the analysis wants of a source, in one pass.
 
     Decoder spikes (``dsp.spikes`` has the rule) are repaired before anything is measured,
     so they show in ``facts.decoder_spikes`` and nowhere else. What is rendered must be
-    repaired by the same rule: ``repair.RepairSpikes``.
+    repaired by the same rule: ``repair.RepairSpikes``. ``repair=False`` is for what comes out
+    of a mastering chain, whose ``SourceTap`` has done it.
     """
 
     def __init__(
@@ -122,12 +176,14 @@ class Measurer:
         sample_rate_hz: int,
         channels: int,
         channel_weights: tuple[float, ...] | None = None,
+        *,
+        repair: bool = True,
     ) -> None:
         layout = hop_layout(sample_rate_hz)
         self._rate_hz = sample_rate_hz
         self._hop_frames = layout.hop_frames
         self._intake = Intake(
-            sample_rate_hz, channels, CHUNK_TENTHS * layout.tenth_frames, repair=True
+            sample_rate_hz, channels, CHUNK_TENTHS * layout.tenth_frames, repair=repair
         )
         self._levels = _LevelTally(sample_rate_hz, channels, layout, channel_weights)
         self._facts = FactsTally(sample_rate_hz, channels, layout.hop_frames)

@@ -27,12 +27,13 @@ class RepairSpikes:
             if intake is None:
                 intake = Intake(sample_rate_hz, block.shape[1], _CHUNK_FRAMES, repair=True)
             for chunk in intake.push(block):
-                yield _interleaved(chunk)
+                yield interleaved(chunk)
         if intake is not None:
             for chunk in intake.rest():
-                yield _interleaved(chunk)
+                yield interleaved(chunk)
 
 
-def _interleaved(chunk: Chunk) -> Block:
+def interleaved(chunk: Chunk) -> Block:
+    """Return the chunk's own frames as a block of shape ``(frames, channels)``."""
     own = chunk.samples[:, BACK_FRAMES : BACK_FRAMES + chunk.frames]
     return np.ascontiguousarray(own.T)

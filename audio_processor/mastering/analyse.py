@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audio_processor.dsp.measure import LevelMeter, Measurer
+from audio_processor.dsp.measure import Measurer, SourceTap
 from audio_processor.dsp.spectrum import SpectrumMeter
 from audio_processor.errors import CorruptMedia
-from audio_processor.mastering.chain import Chain
-from audio_processor.model import Analysis, Block, Blocks, Loudness
+from audio_processor.mastering.chain import Chain, ChainWatch
+from audio_processor.model import Analysis, Blocks, Loudness
 
 MIN_GATED_S = 0.4
 """One gating block of BS.1770-5: below it integrated loudness does not exist."""
@@ -17,38 +17,34 @@ MIN_GATED_S = 0.4
 def analyse(blocks: Blocks, sample_rate_hz: int, chain: Chain) -> Analysis:
     """Consume the decoded programme, ``(frames, 2)`` blocks, and return its measurements.
 
-    With an empty chain source and mastered are one signal and are measured once. Raises
-    ``CorruptMedia`` when there is no audio at all, or NaN or Inf in it.
+    With an empty chain source and mastered are one signal and are measured once. The facts
+    are always the source's. Raises ``CorruptMedia`` when there is no audio at all, or NaN or
+    Inf in it.
     """
-    measurer = Measurer(sample_rate_hz, 2)
+    tap = SourceTap() if chain.stages else None
+    watch = ChainWatch()
+    measurer = Measurer(sample_rate_hz, 2, repair=tap is None)
     spectrum = SpectrumMeter(sample_rate_hz)
-    source_meter = LevelMeter(sample_rate_hz, 2) if chain.stages else None
-    tapped = _tap(blocks, source_meter) if source_meter else blocks
-    for block in chain(tapped, sample_rate_hz):
+    repaired = tap(blocks, sample_rate_hz) if tap else blocks
+    for block in chain(repaired, sample_rate_hz, watch):
         measurer.push(block)
         spectrum.push(block)
     measured = measurer.result()
     if measured.frames == 0:
         raise CorruptMedia("The file holds no audio: not one sample could be decoded.")
-    source = source_meter.result() if source_meter else measured.loudness
     return Analysis(
         sample_rate_hz=sample_rate_hz,
         channels=2,
         frames=measured.frames,
-        source=source,
+        source=tap.loudness() if tap else measured.loudness,
         mastered=measured.loudness,
         envelope=measured.envelope,
-        facts=measured.facts,
+        facts=tap.facts() if tap else measured.facts,
         waveform=measured.waveform,
         spectrum=spectrum.result(),
+        stages=watch.result(),
         warnings=tuple(_warnings(measured.loudness, measured.frames / sample_rate_hz)),
     )
-
-
-def _tap(blocks: Blocks, meter: LevelMeter) -> Iterator[Block]:
-    for block in blocks:
-        meter.push(block)
-        yield block
 
 
 def _warnings(loudness: Loudness, duration_s: float) -> Iterator[str]:

@@ -16,6 +16,7 @@ from audio_processor.delivery.package import PackageInputs
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.model import (
     Analysis,
+    BandReduction,
     Candidate,
     CandidateResult,
     CoverArt,
@@ -23,11 +24,13 @@ from audio_processor.model import (
     Envelope,
     Ladder,
     Loudness,
+    Mastering,
     Plan,
     Probe,
     Rendition,
     SignalFacts,
     Source,
+    StageFigures,
     Targets,
     Tier,
     Verified,
@@ -159,6 +162,16 @@ def inputs(
             declared_duration_s=frames / RATE_HZ,
             tags={"title": "Abantu", "artist": "Ålpha & Ω"},
             cover=CoverArt(PNG, "image/png"),
+        ),
+        mastering=Mastering(
+            "warm",
+            2,
+            "it is dull",
+            (
+                StageFigures(
+                    "high_pass", {"cutoff_hz": 20.0}, -0.01, (BandReduction("all", 3.0, 1.0, 0.5),)
+                ),
+            ),
         ),
         analysis=Analysis(
             sample_rate_hz=RATE_HZ,

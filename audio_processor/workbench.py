@@ -1,0 +1,221 @@
+"""What can be done to one audio file without queue or store: the line's steps, from probe on.
+
+``pipeline`` walks these steps for an upload, ``export`` and the report for a file of the
+operator's. Each takes what the step before returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio_processor.delivery.candidates import Tolerance
+from audio_processor.delivery.ladder import Advance, LadderSpec, Programme, TierSpec, render_ladder
+from audio_processor.delivery.package import PackageInputs, package
+from audio_processor.delivery.verify import verify
+from audio_processor.mastering.analyse import analyse
+from audio_processor.mastering.chain import Chain
+from audio_processor.mastering.plan import PlanLimits, make_plan
+from audio_processor.mastering.studio import Studio
+from audio_processor.mastering.tiers import TierForecast, levelled_envelope
+from audio_processor.mastering.treatment import Treatment
+from audio_processor.media.bandwidth import aac_cutoff_hz
+from audio_processor.media.decode import Decoder, decode
+from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
+from audio_processor.media.probe import MediaLimits, probe
+from audio_processor.model import (
+    Analysis,
+    Envelope,
+    Ladder,
+    Package,
+    Plan,
+    Probe,
+    Source,
+    Spectrum,
+    Verified,
+)
+from audio_processor.settings import LimitSettings, Settings, TierSettings
+
+RANGE_TOLERANCE_LU = 0.5
+
+if TYPE_CHECKING:
+    from audio_processor.mastering.profile import Profile
+
+
+def _silent(_fraction: float) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """One file, the folder to work in, and the tools."""
+
+    settings: Settings
+    studio: Studio
+    supervisor: Supervisor
+    folder: Path
+    """Private and empty; whatever the steps make is in here."""
+
+    def probe(self, source: Source) -> Probe:
+        """Return what the file says of itself, within the limits."""
+        limits = media_limits(self.settings.limits)
+        return probe(self.supervisor, source.path, source.file_name, limits)
+
+    def treat(self, source: Source, probed: Probe, wish: str | None) -> Treatment:
+        """Decide the mastering; decodes the file only where the decision asks for its sound.
+
+        Raises ``MasteringRejected`` for a wish that cannot be.
+        """
+        return self.studio.treatment(wish, partial(self._survey, source, probed))
+
+    def analyse(self, source: Source, probed: Probe, treatment: Treatment) -> Analysis:
+        """Decode through the mastering chain and measure."""
+        with self.decode(source, probed) as decoder:
+            analysis = analyse(decoder, probed.sample_rate_hz, treatment.chain)
+        so_far = (*probed.warnings, *treatment.warnings, *decoder.warnings)
+        return replace(analysis, warnings=(*so_far, *analysis.warnings))
+
+    def plan(self, analysis: Analysis, treatment: Treatment) -> Plan:
+        """Decide the gain. Pure."""
+        loudness = self.settings.loudness
+        limits = PlanLimits(
+            max_gain_db=loudness.max_gain_db,
+            max_gain_reduction_db=loudness.max_gain_reduction_db,
+        )
+        return make_plan(analysis, treatment.targets, limits)
+
+    def render(
+        self,
+        source: Source,
+        probed: Probe,
+        treatment: Treatment,
+        analysis: Analysis,
+        plan: Plan,
+        advance: Advance = _silent,
+    ) -> Ladder:
+        """Encode every tier and measure what came of it."""
+        ladder = self.settings.ladder
+        envelope = levelled_envelope(analysis, plan)
+        spec = LadderSpec(
+            tiers=tuple(
+                self._tier_spec(each, envelope, analysis.spectrum, plan) for each in ladder.tiers
+            ),
+            max_candidates=ladder.max_candidates,
+            tolerance=self._tolerance(plan),
+            folder=self.folder,
+            stall_timeout_s=self.settings.limits.stall_timeout_s,
+        )
+        programme = Programme(
+            open=partial(self.decode, source, probed),
+            sample_rate_hz=probed.sample_rate_hz,
+            frames=analysis.frames,
+            has_spikes=analysis.facts.decoder_spikes > 0,
+        )
+        return render_ladder(self.supervisor, programme, treatment.chain, plan, spec, advance)
+
+    def verify(self, ladder: Ladder, plan: Plan) -> Verified:
+        """Judge the ladder. Raises ``VerificationFailed``."""
+        return verify(ladder, self.settings.tiers(), self._tolerance(plan))
+
+    def package(
+        self,
+        upload_id: str,
+        source: Source,
+        probed: Probe,
+        treatment: Treatment,
+        analysis: Analysis,
+        plan: Plan,
+        verified: Verified,
+    ) -> Package:
+        """Make everything that will be published."""
+        warnings = (*analysis.warnings, *_plan_warnings(plan, treatment))
+        return package(
+            self.supervisor,
+            PackageInputs(
+                upload_id=upload_id,
+                source=source,
+                probe=probed,
+                mastering=treatment.told(analysis.stages),
+                analysis=replace(analysis, warnings=warnings),
+                targets=treatment.targets,
+                plan=plan,
+                verified=verified,
+                segment_duration_s=self.settings.ladder.segment_duration_s,
+                folder=self.folder / "package",
+            ),
+        )
+
+    def decode(self, source: Source, probed: Probe) -> AbstractContextManager[Decoder]:
+        """Decode to stereo at the file's own rate."""
+        limits = self.settings.limits
+        return decode(
+            self.supervisor,
+            source.path,
+            probed,
+            file_name=source.file_name,
+            max_duration_s=limits.max_duration_s,
+            accept_truncated=limits.accept_truncated,
+            stall_timeout_s=limits.stall_timeout_s,
+        )
+
+    def _survey(self, source: Source, probed: Probe, chain: Chain) -> Profile:
+        """Decode through the chain and return the profile of what comes out."""
+        from audio_processor.mastering.profile import ProfileMeter
+
+        meter = ProfileMeter(probed.sample_rate_hz)
+        with self.decode(source, probed) as decoder:
+            for block in chain(decoder, probed.sample_rate_hz):
+                meter.push(block)
+        return meter.result()
+
+    def _tier_spec(
+        self, each: TierSettings, envelope: Envelope, spectrum: Spectrum | None, plan: Plan
+    ) -> TierSpec:
+        forecast = TierForecast(envelope, spectrum, plan, aac_cutoff_hz(each.as_tier()))
+        ceiling_dbtp = plan.ceiling_dbtp
+        if plan.mode != "none":  # what is delivered as it is, is delivered alike on all tiers
+            ceiling_dbtp = min(each.first_ceiling_dbtp, ceiling_dbtp)
+        return TierSpec(each.as_tier(), ceiling_dbtp, forecast.trim_db, forecast.band_loss_lu)
+
+    def _tolerance(self, plan: Plan) -> Tolerance:
+        loudness = self.settings.loudness
+        return Tolerance(
+            loudness_lufs=plan.predicted_lufs,
+            loudness_lu=loudness.tolerance_lu,
+            true_peak_dbtp=loudness.delivered_true_peak_dbtp,
+        )
+
+
+def process_limits(limits: LimitSettings) -> ProcessLimits:
+    """Return what one FFmpeg process may use."""
+    mib = limits.address_space_mib
+    return ProcessLimits(
+        cpu_s=limits.cpu_s, address_space_bytes=None if mib is None else mib * 1024**2
+    )
+
+
+def media_limits(limits: LimitSettings) -> MediaLimits:
+    """Return what a file may declare of itself."""
+    return MediaLimits(
+        max_duration_s=limits.max_duration_s,
+        max_channels=limits.max_channels,
+        min_sample_rate_hz=limits.min_sample_rate_hz,
+        max_sample_rate_hz=limits.max_sample_rate_hz,
+        max_cover_bytes=limits.max_cover_bytes,
+    )
+
+
+def _plan_warnings(plan: Plan, treatment: Treatment) -> Iterator[str]:
+    targets = treatment.targets
+    range_lu = plan.predicted_range_lu
+    if targets.range_mode == "preserve" or range_lu is None:
+        return
+    if range_lu > targets.range_lu + RANGE_TOLERANCE_LU:
+        yield (
+            f"The loudness range stays at {range_lu:.1f} LU, above the {targets.range_lu:g} LU "
+            "asked for: the level changes faster than it may be ridden."
+        )
