@@ -2,6 +2,7 @@
 
 from audio_processor.settings.cpus import granted_cpus
 from audio_processor.settings.load import Loaded, load, load_settings, with_overrides
+from audio_processor.settings.mastering import MasteringSettings
 from audio_processor.settings.root import Settings
 from audio_processor.settings.runtime import (
     FFmpegSettings,
@@ -32,6 +33,7 @@ __all__ = [
     "LoggingSettings",
     "LoudnessRangeSettings",
     "LoudnessSettings",
+    "MasteringSettings",
     "ScratchSettings",
     "Settings",
     "StorageSettings",

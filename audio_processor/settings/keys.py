@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -44,8 +44,18 @@ class Key:
 
     @property
     def is_list(self) -> bool:
-        """Whether its value is a list, written as JSON where only text can be given."""
-        return getattr(self.field.annotation, "__origin__", None) is tuple
+        """Whether its value is a list."""
+        return get_origin(self.field.annotation) is tuple
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its value is a table whose keys the user names."""
+        return get_origin(self.field.annotation) is Mapping
+
+    @property
+    def is_json(self) -> bool:
+        """Whether its value is written as JSON where only text can be given."""
+        return self.is_list or self.is_table
 
 
 @cache

@@ -192,11 +192,12 @@ def _take_tables(layer: Layer, tables: Mapping[str, Any], origin: str, head: str
 def _take_text(layer: Layer, name: str, text: str, origin: str) -> None:
     key = name[len(PREFIX) :].lower().replace("__", ".")
     value: Any = text
-    if key in keys() and keys()[key].is_list:
+    if key in keys() and keys()[key].is_json:
         try:
             value = json.loads(text)
         except ValueError as error:
-            layer.problems.append(f"{key} in {origin} must be a JSON list: {error}")
+            kind = "list" if keys()[key].is_list else "object"
+            layer.problems.append(f"{key} in {origin} must be a JSON {kind}: {error}")
             return
     layer.take(key, value, origin, spelled=key)
 

@@ -163,9 +163,11 @@ def _shown(key: str, value: Any) -> str:
 
 
 def _origin(key: str, given: Mapping[str, Given]) -> str:
-    """Return where the key, or the list that it is in, was given."""
-    one = given.get(key) or given.get(key.partition("[")[0])
-    return f" in {one.origin}" if one else ""
+    """Return where the key, or the list or table that it is in, was given."""
+    name = key.partition("[")[0]
+    while name and name not in given:
+        name = name.rpartition(".")[0]
+    return f" in {given[name].origin}" if name else ""
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

@@ -21,7 +21,7 @@ from audio_processor.settings.root import Settings
 
 _UNITS = {
     "_s": "s", "_hz": "Hz", "_mib": "MiB", "_bytes": "bytes", "_lufs": "LUFS", "_lu": "LU",
-    "_db": "dB", "_dbtp": "dBTP", "bit_rate": "bit/s",
+    "_db": "dB", "_percent": "%", "_dbtp": "dBTP", "bit_rate": "bit/s",
 }  # fmt: skip
 _TYPES = {
     str: "text", int: "integer", float: "number", bool: "true or false", Path: "path",
@@ -78,7 +78,9 @@ def _value_text(key: Key) -> str:
     annotation = _inner(key.field.annotation)
     if get_origin(annotation) is Literal:
         return " | ".join(f"`{choice}`" for choice in get_args(annotation))
-    text = "list of tables" if key.is_list else _TYPES.get(annotation, "text")
+    text = _TYPES.get(annotation, "text")
+    if key.is_json:
+        text = "list of tables" if key.is_list else "table"
     unit = next((u for end, u in _UNITS.items() if key.name.endswith(end)), None)
     bounds = [
         f"{sign} {_number(getattr(rule, bound))}"
@@ -92,7 +94,7 @@ def _value_text(key: Key) -> str:
 def _inner(annotation: Any) -> Any:
     """Return ``T`` of ``T | None`` and of ``Annotated[T, …]``."""
     choices = [a for a in get_args(annotation) if a is not type(None)]
-    if get_origin(annotation) in {Literal, tuple} or not choices:
+    if get_origin(annotation) in {Literal, tuple, Mapping} or not choices:
         return annotation
     return _inner(choices[0])
 
@@ -113,7 +115,7 @@ def _default_text(key: Key) -> str:
     default = key.field.default
     if default is PydanticUndefined:
         return "(required)"
-    if default is None:
+    if default is None or default == {}:
         return "–"
     return "low, med, high: see below" if key.is_list else f"`{_toml(_plain(default))}`"
 
@@ -143,6 +145,8 @@ def _example_key(key: Key) -> Iterator[str]:
         yield f"#{last} = {_toml(key.extra['example'])}"
     elif key.is_list:
         yield from _example_tiers(default)
+    elif key.is_table:
+        yield from (f"#{line}" for line in _toml_table(key.name, key.extra["example"]))
     else:
         yield f"{last} = {_toml(_plain(default))}"
 
@@ -156,6 +160,16 @@ def _example_tiers(tiers: Any) -> Iterator[str]:
         yield "[[ladder.tiers]]"
         for name, value in tier.model_dump().items():
             yield f"{name} = {_toml(value)}"
+
+
+def _toml_table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a table's lines: its values, then the tables in it, whose names say where."""
+    inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    if len(inner) < len(table):
+        yield f"[{name}]"
+        yield from (f"{key} = {_toml(table[key])}" for key in table if key not in inner)
+    for key, value in inner.items():
+        yield from _toml_table(f"{name}.{key}", value)
 
 
 def _comment(text: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from audio_processor.settings.base import Problem, check
+from audio_processor.settings.mastering import MasteringSettings
 from audio_processor.settings.runtime import (
     FFmpegSettings,
     LimitSettings,
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
 
     database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
+    mastering: MasteringSettings = MasteringSettings()
     loudness: LoudnessSettings = LoudnessSettings()
     loudness_range: LoudnessRangeSettings = LoudnessRangeSettings()
     ladder: LadderSettings = LadderSettings()

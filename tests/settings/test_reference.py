@@ -41,6 +41,16 @@ def test_the_example_with_every_comment_taken_off_has_exactly_the_models_keys() 
     assert set(_leaves(tomllib.loads(text), "")) == set(keys())
 
 
+def test_the_tables_that_the_example_shows_are_accepted(tmp_path: Path) -> None:
+    shown = EXAMPLE.read_text(encoding="utf-8").partition("\n[mastering]\n")[2]
+    shown = "[mastering]\n" + shown.partition("\n\n")[0]
+    path = tmp_path / "config.toml"
+    path.write_text(re.sub(r"^#(?! )", "", shown, flags=re.MULTILINE), encoding="utf-8")
+    mastering = load_settings(path, environ={}).mastering
+    assert mastering.reference in mastering.profiles
+    assert mastering.presets
+
+
 def test_the_documentation_lists_each_key() -> None:
     listed = re.findall(
         r"^\| `([\w.\[\]]+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
@@ -73,7 +83,8 @@ def test_a_description_shows_every_value_its_origin_and_no_secret() -> None:
 def _leaves(table: dict[str, object], head: str) -> list[str]:
     found = []
     for name, value in table.items():
-        nested = isinstance(value, dict)
-        found += _leaves(value, f"{head}{name}.") if isinstance(value, dict) else []
-        found += [] if nested else [f"{head}{name}"]
+        if isinstance(value, dict) and f"{head}{name}" not in keys():
+            found += _leaves(value, f"{head}{name}.")
+        else:
+            found.append(f"{head}{name}")
     return found
