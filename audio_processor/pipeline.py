@@ -81,7 +81,7 @@ class _Track:
         self._enter("treat")
         treatment = bench.treat(source, probed, claim.mastering)
         self._enter("analyse")
-        analysis = bench.analyse(source, probed, treatment)
+        analysis = bench.analyse(source, probed, treatment, advance)
         self._enter("plan")
         plan = bench.plan(analysis, treatment)
         self._enter("render")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_processor.delivery.candidates import Tolerance
-from audio_processor.delivery.ladder import Advance, LadderSpec, Programme, TierSpec, render_ladder
+from audio_processor.delivery.ladder import LadderSpec, Programme, TierSpec, render_ladder
 from audio_processor.delivery.package import PackageInputs, package
 from audio_processor.delivery.verify import verify
+from audio_processor.dsp.stage import Advance, watched
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.plan import PlanLimits, make_plan
@@ -72,10 +73,19 @@ class Workbench:
         """
         return self.studio.treatment(wish, partial(self._survey, source, probed))
 
-    def analyse(self, source: Source, probed: Probe, treatment: Treatment) -> Analysis:
+    def analyse(
+        self,
+        source: Source,
+        probed: Probe,
+        treatment: Treatment,
+        advance: Advance = _silent,
+    ) -> Analysis:
         """Decode through the mastering chain and measure."""
+        rate_hz = probed.sample_rate_hz
         with self.decode(source, probed) as decoder:
-            analysis = analyse(decoder, probed.sample_rate_hz, treatment.chain)
+            declared = (probed.declared_duration_s or 0.0) * rate_hz
+            blocks = watched(decoder, declared, advance) if declared else decoder
+            analysis = analyse(blocks, rate_hz, treatment.chain)
         so_far = (*probed.warnings, *treatment.warnings, *decoder.warnings)
         return replace(analysis, warnings=(*so_far, *analysis.warnings))
 

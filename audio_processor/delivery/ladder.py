@@ -32,6 +32,7 @@ from audio_processor.dsp.limiter import Limiter
 from audio_processor.dsp.measure import LevelMeter
 from audio_processor.dsp.repair import RepairSpikes
 from audio_processor.dsp.resample import Resample
+from audio_processor.dsp.stage import Advance, watched
 from audio_processor.dsp.true_peak import TruePeakMeter
 from audio_processor.errors import VerificationFailed
 from audio_processor.mastering.chain import Chain
@@ -39,7 +40,6 @@ from audio_processor.media.decode import decode_adts
 from audio_processor.media.encode import encode_aac
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.model import (
-    Block,
     Blocks,
     Candidate,
     CandidateResult,
@@ -57,7 +57,6 @@ MAX_LAST_RESORTS = 6
 
 OpenBlocks = Callable[[], AbstractContextManager[Blocks]]
 """Decodes the source from its start, at ``sample_rate_hz``, stereo."""
-Advance = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +200,7 @@ def _encode_round(
     with programme.open() as source:
         repaired = RepairSpikes()(source, rate) if programme.has_spikes else source
         levelled = Gain(plan.gain_db, plan.rider)(chain(repaired, rate), rate)
-        counted = _told(levelled, programme.frames, advance)
+        counted = watched(levelled, programme.frames, advance)
         return broadcast(counted, [partial(attempt, want) for want in wanted])
 
 
@@ -273,11 +272,3 @@ def _rendition(attempts: list[_Attempt], each: TierSpec, spec: LadderSpec, plan:
         tried=results,
         limited_by=codec or plan.limited_by,
     )
-
-
-def _told(blocks: Blocks, frames: int, advance: Advance) -> Iterator[Block]:
-    done = 0
-    for block in blocks:
-        yield block
-        done += len(block)
-        advance(min(1.0, done / max(1, frames)))

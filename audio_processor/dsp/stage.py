@@ -12,7 +12,7 @@ A stage is a frozen dataclass of parameters. Calling it with blocks and a rate y
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +26,19 @@ class Stage(Protocol):
     def __call__(self, blocks: Iterator[Block], sample_rate_hz: int) -> Iterator[Block]:
         """Yield the processed blocks, float32 of shape ``(frames, channels)``."""
         ...
+
+
+Advance = Callable[[float], None]
+"""Told how much of a stream has passed, 0…1."""
+
+
+def watched(blocks: Iterator[Block], frames: float, advance: Advance) -> Iterator[Block]:
+    """Yield the blocks as they come; ``advance`` is told the share of ``frames`` that passed."""
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block)
+        advance(min(1.0, done / max(1.0, frames)))
 
 
 def rechunk(blocks: Iterator[Block], frames: int) -> Iterator[Block]:

@@ -11,6 +11,7 @@ FFmpeg 5.1 and later understand all of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,30 @@ def encode_aac(target: Path, tier: Tier, candidate: Candidate) -> list[str]:
         **_BITEXACT,
     )
     return [*GLOBAL, *QUIET, *encoded.get_args()]
+
+
+def encode_pcm(
+    target: Path,
+    container: str,
+    codec: str,
+    bit_depth: int,
+    sample_rate_hz: int,
+    tags: Mapping[str, str],
+) -> list[str]:
+    """Write stereo f32le from stdin into a WAV or FLAC with these tags."""
+    pcm = ffmpeg.input(
+        "pipe:0", format="f32le", protocol_whitelist="pipe", ar=sample_rate_hz, ch_layout="stereo"
+    )
+    form = {"rf64": "auto"} if container == "wav" else {}
+    if codec == "flac":
+        form = {"sample_fmt": "s16" if bit_depth == 16 else "s32"}
+        form |= {} if bit_depth == 16 else {"bits_per_raw_sample": str(bit_depth)}
+    written = ffmpeg.output(pcm, _file(target), format=container, acodec=codec, **form, **_BITEXACT)
+    told = [
+        part for name, value in sorted(tags.items()) for part in ("-metadata", f"{name}={value}")
+    ]
+    *arguments, target_url = written.get_args()
+    return [*GLOBAL, *QUIET, *arguments, *told, target_url]
 
 
 def _source(source: Path, **options: str) -> Any:

@@ -25,6 +25,10 @@ LINES = {
     "encode_low_fast_no_tns": argv.encode_aac(
         Path("/job/low.aac"), Tier("low", 48_000, 24_000), Candidate(-3.5, "fast", tns=False)
     ),
+    "encode_wav": argv.encode_pcm(Path("/job/x.wav"), "wav", "pcm_s24le", 24, 44_100, {}),
+    "encode_flac": argv.encode_pcm(
+        Path("/job/x.flac"), "flac", "flac", 24, 96_000, {"title": "-i a=b", "artist": "Ω"}
+    ),
 }
 
 
