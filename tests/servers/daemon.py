@@ -56,36 +56,53 @@ def run(argv: Sequence[str], *, nobody: bool = False, cwd: Path) -> None:
         raise RuntimeError(f"{argv[0]} failed:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
+class Daemon:
+    """A server process that can be taken down and brought back on the same data and port.
+
+    Start it from a thread that lives as long as it is to: it dies with that thread.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, nobody: bool, folder: Path, answers: Callable[[], bool]
+    ) -> None:
+        self._argv = as_user(argv, nobody=nobody)
+        self._folder = folder
+        self._log = folder / "server.log"
+        self._answers = answers
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(self._argv, cwd=self._folder, stdout=out, stderr=out)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                said = self._log.read_text(errors="replace")[-4000:]
+                raise RuntimeError(f"{self._argv[0]} did not start:\n{said}")
+            time.sleep(POLL_S)
+
+    def stop(self, how: signal.Signals) -> None:
+        """Stop it and wait for its end."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
 @contextlib.contextmanager
-def running(
-    argv: Sequence[str],
-    *,
-    nobody: bool,
-    folder: Path,
-    answers: Callable[[], bool],
-    stop: signal.Signals,
-) -> Iterator[None]:
-    """Start the server, wait until it answers, and stop it afterwards.
+def running(daemon: Daemon, *, stop: signal.Signals) -> Iterator[None]:
+    """Start the server, and stop it afterwards.
 
     ``stop`` may be a hard one: the data will never be opened again.
     """
-    log = folder / "server.log"
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(
-            as_user(argv, nobody=nobody), cwd=folder, stdout=out, stderr=out
-        ) as process,
-    ):
-        try:
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not answers():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{argv[0]} did not start:\n{log.read_text()[-4000:]}")
-                time.sleep(POLL_S)
-            yield
-        finally:
-            process.send_signal(stop)
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    try:
+        daemon.start()
+        yield
+    finally:
+        daemon.stop(stop)

@@ -31,6 +31,10 @@ class DatabaseServer:
     """From a ``db_config`` to an autocommitting DB-API connection of the plain driver."""
     home: str
     """A database that is always there."""
+    stop: Callable[[], None] = field(repr=False, default=lambda: None)
+    """Takes it down in the middle of whatever it does, as a crash would."""
+    start: Callable[[], None] = field(repr=False, default=lambda: None)
+    """Brings it back, with everything that was committed."""
 
     def config(self, database: str) -> dict[str, Any]:
         return {

@@ -47,7 +47,14 @@ def s3_error(status: int, code: str) -> Answer:
     return Answer(status, xml.encode(), {"Content-Type": "application/xml"})
 
 
-Fault = Answer | Literal["reset", "half", "short", "lost", "stall"]
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Pass the request on as it came, but not before ``until`` returns."""
+
+    until: Callable[[], object] = field(repr=False)
+
+
+Fault = Answer | Late | Literal["reset", "half", "short", "lost", "stall"]
 """reset: RST at once · half: the server's answer, cut in the middle · short: half the body under
 a Content-Length that fits it · lost: the server does it and the answer is dropped · stall: no
 answer until the proxy stops."""
@@ -65,6 +72,8 @@ class FlakyProxy:
         self._lock = threading.Lock()
         self._faults: list[tuple[Fault, Condition]] = []
         self._seen: list[Seen] = []
+        self.weather: Callable[[Seen], Fault | None] = lambda _: None
+        """Asked about every request that no injected fault meets; called on many threads."""
         self.stopping = threading.Event()
         self.url = ""
 
@@ -93,7 +102,7 @@ class FlakyProxy:
                 if when(request):
                     del self._faults[index]
                     return fault
-        return None
+        return self.weather(request)
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection to the real server."""
@@ -152,19 +161,25 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(fault, Answer):
             self._drain()
             self._send(fault.status, fault.headers, fault.body, len(fault.body))
+        elif isinstance(fault, Late):
+            body = b"".join(self._body())
+            fault.until()
+            self._pass_on(headers, None, body)
         else:
             self._pass_on(headers, fault)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle  # noqa: N815 (http.server's names)
 
-    def _pass_on(self, headers: dict[str, str], fault: Fault | None) -> None:
+    def _pass_on(
+        self, headers: dict[str, str], fault: Fault | None, held: bytes | None = None
+    ) -> None:
         with contextlib.closing(self.proxy.connect()) as upstream:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in headers.items():
                 if name not in HOP_BY_HOP:
                     upstream.putheader(name, value)
             upstream.endheaders()
-            for chunk in self._body():
+            for chunk in self._body() if held is None else [held]:
                 upstream.send(chunk)
             answer = upstream.getresponse()
             body = answer.read()

@@ -7,13 +7,14 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import mysql.connector
 
 from tests.requirements import missing
-from tests.servers.daemon import free_port, private_folder, run, running
+from tests.servers.daemon import Daemon, free_port, private_folder, run, running
 from tests.servers.database import PASSWORD, USER, DatabaseServer
 
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
@@ -49,16 +50,12 @@ def running_mariadb() -> Iterator[DatabaseServer]:
             *(f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"),
             *("--skip-name-resolve", f"--init-file={welcome}", "--character-set-server=utf8mb4"),
             "--default-time-zone=+05:30",  # a customer's server need not be in UTC
-            *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0"),
+            # 2: what was committed outlives the process, if not the machine
+            *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"),
         ]
-        with running(
-            argv,
-            nobody=is_root,
-            folder=folder,
-            answers=partial(_answers, server),
-            stop=signal.SIGKILL,
-        ):
-            yield server
+        daemon = Daemon(argv, nobody=is_root, folder=folder, answers=partial(_answers, server))
+        with running(daemon, stop=signal.SIGKILL):
+            yield replace(server, stop=partial(daemon.stop, signal.SIGKILL), start=daemon.start)
 
 
 def _connect(config: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import psycopg2
 
 from tests.requirements import missing
-from tests.servers.daemon import as_user, free_port, private_folder, run, running
+from tests.servers.daemon import Daemon, as_user, free_port, private_folder, run, running
 from tests.servers.database import PASSWORD, USER, DatabaseServer
 
 
@@ -45,14 +46,9 @@ def running_postgres() -> Iterator[DatabaseServer]:
         argv = [str(programs / "postgres"), "-D", str(data)]
         for key, value in settings.items():
             argv += ["-c", f"{key}={value}"]
-        with running(
-            argv,
-            nobody=is_root,
-            folder=folder,
-            answers=partial(_answers, server),
-            stop=signal.SIGQUIT,
-        ):
-            yield server
+        daemon = Daemon(argv, nobody=is_root, folder=folder, answers=partial(_answers, server))
+        with running(daemon, stop=signal.SIGQUIT):
+            yield replace(server, stop=partial(daemon.stop, signal.SIGQUIT), start=daemon.start)
 
 
 def _initialise(programs: Path, data: Path, *, as_nobody: bool) -> None:
