@@ -30,12 +30,12 @@ from audio_processor.delivery.timeline import alignment_padding
 from audio_processor.dsp.gain import Gain
 from audio_processor.dsp.limiter import Limiter
 from audio_processor.dsp.measure import LevelMeter
-from audio_processor.dsp.repair import RepairSpikes
 from audio_processor.dsp.resample import Resample
 from audio_processor.dsp.stage import Advance, watched
 from audio_processor.dsp.true_peak import TruePeakMeter
 from audio_processor.errors import VerificationFailed
 from audio_processor.mastering.chain import Chain
+from audio_processor.mastering.render import levelled
 from audio_processor.media.decode import decode_adts
 from audio_processor.media.encode import encode_aac
 from audio_processor.media.ffmpeg import Supervisor
@@ -198,9 +198,8 @@ def _encode_round(
             return _measure(supervisor, encoded, spec)
 
     with programme.open() as source:
-        repaired = RepairSpikes()(source, rate) if programme.has_spikes else source
-        levelled = Gain(plan.gain_db, plan.rider)(chain(repaired, rate), rate)
-        counted = watched(levelled, programme.frames, advance)
+        blocks = levelled(source, rate, chain, plan, has_spikes=programme.has_spikes)
+        counted = watched(blocks, programme.frames, advance)
         return broadcast(counted, [partial(attempt, want) for want in wanted])
 
 
