@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_processor.dsp.filters import Biquad, k_weighting
-from audio_processor.dsp.gating import LUFS_OFFSET_DB
+from audio_processor.dsp.fir import smooth_length
+from audio_processor.dsp.gating import lufs
 from audio_processor.dsp.intake import BACK_FRAMES, Chunk, Intake
 from audio_processor.dsp.jit import kernel
 from audio_processor.dsp.measure import LevelMeter
@@ -90,7 +91,7 @@ class ProfileMeter:
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._rate_hz = sample_rate_hz
-        self._window_frames = _smooth_length(sample_rate_hz * WINDOW_S)
+        self._window_frames = smooth_length(sample_rate_hz * WINDOW_S)
         self._intake = Intake(sample_rate_hz, 2, self._window_frames, repair=True)
         self._levels = LevelMeter(sample_rate_hz, 2)
         self._edge_bins = EDGES_HZ * self._window_frames / sample_rate_hz
@@ -114,8 +115,8 @@ class ProfileMeter:
         loudness = self._levels.result()
         powers, products = self._gated(loudness.integrated_lufs)
         return Profile(
-            mid_db=_decibels(powers[0]),
-            side_db=_decibels(powers[1]),
+            mid_db=decibels(powers[0]),
+            side_db=decibels(powers[1]),
             loudness=loudness,
             correlation=_correlation(*products),
             duration_s=self._intake.frames / self._rate_hz,
@@ -132,14 +133,15 @@ class ProfileMeter:
         left, right = planes
         for row, channel in enumerate((left + right, left - right)):
             if channel.any():
-                spectrum = np.fft.rfft(channel * window, n=self._window_frames)
+                # this norm, for the sake of speed: see dsp.fir
+                spectrum = np.fft.rfft(channel * window, n=self._window_frames, norm="forward")
                 add_bands(spectrum.astype(np.complex64, copy=False), self._edge_bins, bands[row])
         # |X|² of a real signal counts one half of its power, and the channels were not halved
-        bands *= 2.0 / 4.0 / self._window_frames / float(np.dot(window, window))
-        loudness = weighted_lufs(bands)
-        if loudness <= _LOWEST_LUFS:
+        bands *= 2.0 / 4.0 * self._window_frames / float(np.dot(window, window))
+        loudness_lufs = lufs(weighted_power(bands))
+        if loudness_lufs is None or loudness_lufs <= _LOWEST_LUFS:
             return
-        number = min(_CLASSES - 1, int((loudness - _LOWEST_LUFS) / _CLASS_LU))
+        number = min(_CLASSES - 1, int((loudness_lufs - _LOWEST_LUFS) / _CLASS_LU))
         self._powers[number] += weight * bands
         self._products[number] += [np.dot(left, left), np.dot(right, right), np.dot(left, right)]
         self._weights[number] += weight
@@ -194,17 +196,17 @@ def combine(weighted: Sequence[tuple[Profile, float]]) -> Profile:
 
 def third_octave_db(profile: Profile) -> NDArray[np.float64]:
     """Return mid's mean square in the 31 bands of ``THIRD_OCTAVES_HZ``, in dB; −inf for none."""
-    return _decibels(power(profile.mid_db).reshape(-1, 4).sum(axis=1))
+    return decibels(power(profile.mid_db).reshape(-1, 4).sum(axis=1))
 
 
 def balance(profile: Profile) -> Balance | None:
     """Return how the programme's power is spread, or None for silence."""
     bands = power(profile.mid_db) + power(profile.side_db)
-    total_db = float(_decibels(bands.sum()))
+    total_db = float(decibels(bands.sum()))
     if not math.isfinite(total_db):
         return None
     low, high = CENTRES_HZ < _LOW_HZ, CENTRES_HZ > _HIGH_HZ
-    shares = _decibels(np.array([bands[low].sum(), bands[~low & ~high].sum(), bands[high].sum()]))
+    shares = decibels(np.array([bands[low].sum(), bands[~low & ~high].sum(), bands[high].sum()]))
     return Balance(*(float(share) - total_db for share in shares))
 
 
@@ -213,13 +215,12 @@ def power(band_db: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(10.0 ** (band_db / 10.0))
 
 
-def weighted_lufs(bands: NDArray[np.float64]) -> float:
-    """Return the loudness of mid and side band powers, ``(2, BANDS)``; −inf for silence.
+def weighted_power(bands: NDArray[np.float64]) -> float:
+    """Return the K-weighted mean square of both channels from mid and side's, ``(2, BANDS)``.
 
-    BS.1770-5 without gates: the K-weighted power of both channels, L² + R² = 2 (M² + S²).
+    L² + R² = 2 (M² + S²); BS.1770-5's loudness of it, but for the gates, is −0.691 LUFS + dB.
     """
-    weighted = 2.0 * float((bands * K_WEIGHTS).sum())
-    return LUFS_OFFSET_DB + 10.0 * math.log10(weighted) if weighted > 0.0 else -math.inf
+    return 2.0 * float((bands * K_WEIGHTS).sum())
 
 
 def _k_weights() -> NDArray[np.float64]:
@@ -238,7 +239,8 @@ def _k_weights() -> NDArray[np.float64]:
 K_WEIGHTS = _k_weights()
 
 
-def _decibels(powers: NDArray[np.float64]) -> NDArray[np.float64]:
+def decibels(powers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the decibels of mean squares; −inf for 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(10.0 * np.log10(powers))
 
@@ -262,19 +264,6 @@ def _mean_of_bands(
     sums = (np.where(there, rows_db, 0.0) * votes).sum(axis=0)
     total = votes.sum(axis=0)
     return np.where(total > 0.0, sums / np.where(total > 0.0, total, 1.0), -np.inf)
-
-
-def _smooth_length(least: float) -> int:
-    """Return the first even length from ``least`` on that an FFT cuts into 2, 3 and 5."""
-    length = 2 * math.ceil(least / 2)
-    while True:
-        rest = length
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return length
-        length += 2
 
 
 def _tapered(frames: int) -> NDArray[np.float32]:

@@ -1,0 +1,206 @@
+"""Reference matching, as a decision: two profiles → the gain of mid and of side by frequency. Pure.
+
+Both spectra are smoothed alike and the reference is brought to the source's loudness; what the
+source then lacks or has too much of in a band is what the curve gives or takes: smooth, within
+guard rails, and shifted as a whole until the K-weighted loudness of the source stays where it
+is. Where either programme has no energy, nothing is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_processor.errors import MasteringRejected
+from audio_processor.mastering.profile import (
+    BANDS,
+    BANDS_PER_OCTAVE,
+    CENTRES_HZ,
+    Profile,
+    decibels,
+    power,
+    third_octave_db,
+    weighted_power,
+)
+
+DISTANCE_BANDS = slice(1, 30)
+"""25 Hz to 16 kHz of ``profile.THIRD_OCTAVES_HZ``."""
+
+_THIRD = BANDS_PER_OCTAVE // 3
+_REFINEMENTS = 10
+_BISECTIONS = 40
+_LARGEST_DB = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """How far a match may go; the defaults are what users are promised."""
+
+    max_change_db: float = 6.0
+    """At every frequency, up or down."""
+    treble_hz: float = 8000.0
+    max_treble_boost_db: float = 2.8
+    max_treble_cut_db: float = 1.2
+    smoothing_octaves: float = 1 / 3
+    """Width of the curve's finest feature (at half its height) …"""
+    smoothing_hz: float = 16.0
+    """… and its width in the bass: about the inverse is how long before and after itself the
+    filter may ring."""
+    floor_db: float = 75.0
+    """A 1/12 octave so far below the programme's loudness holds no music …"""
+    cliff_db: float = 24.0
+    """… nor does anything beyond a fall of so much within 1/3 octave that is not made good
+    further on: there ends the band of a codec or a converter."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchCurve:
+    """Gains in dB by frequency, of mid and of side; in between, straight over log f."""
+
+    frequencies_hz: NDArray[np.float64]
+    mid_db: NDArray[np.float64]
+    side_db: NDArray[np.float64]
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it changes nothing."""
+        return not (self.mid_db.any() or self.side_db.any())
+
+
+FLAT = MatchCurve(CENTRES_HZ, np.zeros(BANDS), np.zeros(BANDS))
+
+
+def design(
+    source: Profile,
+    reference: Profile,
+    strength_percent: float = 100.0,
+    guards: Guards = Guards(),
+) -> MatchCurve:
+    """Return the curve that brings the source's spectrum to the reference's.
+
+    Half the strength asks for half the difference in dB. A source without loudness (silent,
+    or under 0.4 s) gets the flat curve; for such a reference ``MasteringRejected`` is raised.
+    """
+    if not reference.is_audible:
+        raise MasteringRejected(
+            "The reference is silent or shorter than 0.4 s: it has no loudness to match."
+        )
+    if not source.is_audible or strength_percent == 0.0:
+        return FLAT
+    smoothing = _smoothing(guards)
+    rails = _Rails(smoothing, guards)
+    there = _occupied(source, guards) & _occupied(reference, guards)
+    bands, goal = _bands(source), _bands(reference)
+    goal *= weighted_power(bands) / weighted_power(goal)
+    goal_db = decibels(goal @ smoothing.T)
+    wanted_db = np.zeros((2, BANDS))
+    for _ in range(_REFINEMENTS):
+        reached = bands * power(rails.loudness_kept(wanted_db, bands))
+        reached_db = decibels(reached @ smoothing.T)
+        wanted_db[there] += goal_db[there] - reached_db[there]
+        np.clip(wanted_db, -_LARGEST_DB, _LARGEST_DB, out=wanted_db)
+    mid_db, side_db = rails.loudness_kept(wanted_db * (strength_percent / 100.0), bands)
+    return MatchCurve(CENTRES_HZ, mid_db, side_db)
+
+
+def matched(source: Profile, curve: MatchCurve) -> Profile:
+    """Return the source's profile as it will be: its spectrum under the curve; levels stay."""
+    return replace(
+        source,
+        mid_db=source.mid_db + np.interp(CENTRES_HZ, curve.frequencies_hz, curve.mid_db),
+        side_db=source.side_db + np.interp(CENTRES_HZ, curve.frequencies_hz, curve.side_db),
+    )
+
+
+def distance_db(one: Profile, other: Profile) -> float | None:
+    """Return how far apart two programmes' spectra are, in dB; None where one has no loudness.
+
+    The mean, over the 1/3 octaves from 25 Hz to 16 kHz that both have, of the magnitude of
+    the difference of their mid levels, each over its own integrated loudness.
+    """
+    if not (one.is_audible and other.is_audible):
+        return None
+    levels = []
+    for profile in (one, other):
+        assert profile.loudness.integrated_lufs is not None
+        levels.append(third_octave_db(profile)[DISTANCE_BANDS] - profile.loudness.integrated_lufs)
+    both = np.isfinite(levels[0]) & np.isfinite(levels[1])
+    return float(np.abs(levels[0][both] - levels[1][both]).mean()) if both.any() else None
+
+
+class _Rails:
+    """What turns wanted gains, ``(2, BANDS)`` in dB, into allowed ones."""
+
+    def __init__(self, smoothing: NDArray[np.float64], guards: Guards) -> None:
+        # the last band below the treble counts as treble: the curve is straight up to the next
+        treble = np.append(CENTRES_HZ[1:], np.inf) > guards.treble_hz
+        highest = np.where(treble, guards.max_treble_boost_db, guards.max_change_db)
+        lowest = np.where(treble, -guards.max_treble_cut_db, -guards.max_change_db)
+        # smoothing is a mean: it stays within what every band that it reaches is allowed
+        reached = smoothing > 0.0
+        self._smoothing = smoothing
+        self._highest = np.where(reached, highest[:, np.newaxis], np.inf).min(axis=0)
+        self._lowest = np.where(reached, lowest[:, np.newaxis], -np.inf).max(axis=0)
+
+    def allowed(self, wanted_db: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip(wanted_db, self._lowest, self._highest) @ self._smoothing.T
+
+    def loudness_kept(
+        self, wanted_db: NDArray[np.float64], bands: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return allowed gains, as wanted but for a common shift, that move no loudness.
+
+        ``bands`` are the source's powers. More shift is never less loudness: bisection.
+        """
+        before = weighted_power(bands)
+        low_db, high_db = -_LARGEST_DB * 2, _LARGEST_DB * 2
+        for _ in range(_BISECTIONS):
+            shift_db = (low_db + high_db) / 2.0
+            gains_db = self.allowed(wanted_db + shift_db)
+            if weighted_power(bands * power(gains_db)) > before:
+                high_db = shift_db
+            else:
+                low_db = shift_db
+        return gains_db
+
+
+def _bands(profile: Profile) -> NDArray[np.float64]:
+    return power(np.array([profile.mid_db, profile.side_db]))
+
+
+def _smoothing(guards: Guards) -> NDArray[np.float64]:
+    """Return the matrix whose row ``i`` averages what is around band ``i``: a raised cosine."""
+    narrow = np.maximum(CENTRES_HZ - guards.smoothing_hz / 2.0, CENTRES_HZ / 2.0)
+    bass_octaves = np.log2((narrow + guards.smoothing_hz) / narrow)
+    width = BANDS_PER_OCTAVE * np.maximum(guards.smoothing_octaves, bass_octaves)[:, np.newaxis]
+    away = np.abs(np.arange(BANDS) - np.arange(BANDS)[:, np.newaxis])
+    weights = np.where(away < width, 1.0 + np.cos(np.pi * away / width), 0.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _occupied(profile: Profile, guards: Guards) -> NDArray[np.bool_]:
+    """Return where mid and side, ``(2, BANDS)``, hold more than a noise floor or nothing."""
+    floor_db = decibels(np.array(weighted_power(_bands(profile)))) - guards.floor_db
+    return np.array(
+        [_above(each, float(floor_db), guards) for each in (profile.mid_db, profile.side_db)]
+    )
+
+
+def _above(band_db: NDArray[np.float64], floor_db: float, guards: Guards) -> NDArray[np.bool_]:
+    there = band_db > floor_db
+    middle = int(np.searchsorted(CENTRES_HZ, 1000.0))
+    upper, lower = slice(middle, None), slice(middle - 1, None, -1)
+    there[upper] &= _before_a_cliff(band_db[upper], guards.cliff_db)
+    there[lower] &= _before_a_cliff(band_db[lower], guards.cliff_db)
+    return np.asarray(there)
+
+
+def _before_a_cliff(outward_db: NDArray[np.float64], cliff_db: float) -> NDArray[np.bool_]:
+    """Return which bands, from the middle outward, come before a fall that lasts to the end."""
+    for edge in range(_THIRD, outward_db.size - _THIRD):
+        usual_db = float(np.median(outward_db[edge - _THIRD : edge]))
+        if outward_db[edge + _THIRD :].max() < usual_db - cliff_db:
+            return np.arange(outward_db.size) < edge
+    return np.ones(outward_db.size, np.bool_)
