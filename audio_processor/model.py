@@ -193,6 +193,8 @@ class Mastering:
     preset_version: int
     reason: str | None = None
     """Why ``auto`` chose this preset."""
+    reference: str | None = None
+    """Name of the profile that the programme was matched to."""
     stages: tuple[StageFigures, ...] = ()
     """In the order of the chain; empty where no stage was on."""
 

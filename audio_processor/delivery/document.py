@@ -98,6 +98,7 @@ class MasteringFacts(TypedDict):
     preset: str
     preset_version: int
     reason: str | None
+    reference: str | None
     stages: list[StageFacts]
 
 

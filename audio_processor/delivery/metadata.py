@@ -148,6 +148,7 @@ def _mastering(mastering: Mastering) -> doc.MasteringFacts:
         "preset": mastering.preset,
         "preset_version": mastering.preset_version,
         "reason": mastering.reason,
+        "reference": mastering.reference,
         "stages": [
             {
                 "stage": stage.stage,

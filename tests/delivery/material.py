@@ -167,6 +167,7 @@ def inputs(
             "warm",
             2,
             "it is dull",
+            "house",
             (
                 StageFigures(
                     "high_pass", {"cutoff_hz": 20.0}, -0.01, (BandReduction("all", 3.0, 1.0, 0.5),)
