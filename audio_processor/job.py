@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
 
 from audio_processor.errors import Interrupted, LeaseLost
 from audio_processor.model import Claim
+
+
+def generation(lease_token: str) -> str:
+    """Return the part of an object's name that tells which attempt made it: 12 hex digits.
+
+    No two attempts have a lease token in common, so none can write over another's objects; the
+    token itself is not given away.
+    """
+    return hashlib.sha256(lease_token.encode()).hexdigest()[:12]
 
 
 class Job:

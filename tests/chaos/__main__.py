@@ -1,0 +1,50 @@
+"""``python -m tests.chaos``: the long run, on PostgreSQL and on MariaDB."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.report import table
+from tests.chaos.run import Wish, chaos
+from tests.servers.mariadb import running_mariadb
+from tests.servers.postgres import running_postgres
+from tests.servers.s3 import running_s3
+
+SERVERS = {"postgresql": running_postgres, "mysql": running_mariadb}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--tracks", type=int, default=520, help="of both databases together")
+    parser.add_argument("--faults", type=int, default=220, help="of both databases together")
+    parser.add_argument("--seed", type=int, default=None, help="a number; by chance unless given")
+    parser.add_argument("--pace", type=float, default=2.0, help="mean seconds between faults")
+    parser.add_argument("--database", choices=list(SERVERS), action="append")
+    parser.add_argument("--keep", type=Path, help="folder in which to keep logs")
+    given = parser.parse_args()
+    names = given.database or list(SERVERS)
+    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
+    fine = True
+    for name in names:
+        wish = Wish(given.tracks // len(names), given.faults // len(names), seed, pace_s=given.pace)
+        with (
+            SERVERS[name]() as database,
+            running_s3() as s3,
+            tempfile.TemporaryDirectory(prefix="chaos-") as temporary,
+        ):
+            folder = Path(temporary)
+            if given.keep is not None:
+                folder = given.keep / name
+                folder.mkdir(parents=True)
+            story = chaos(wish, database, s3, folder)
+        print(table(story), flush=True)
+        fine &= not story.verdict.complaints
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""One run: tracks in, faults all the while, quiet, verdict.
+
+::
+
+    site → fleet → uploads → faults, watched and listened to → quiet → judge → a clean end
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.faults import KINDS, Stage, poison
+from tests.chaos.fleet import Fleet, fleet, strays
+from tests.chaos.judge import Upload, Verdict, judge, validated, zombie_requests
+from tests.chaos.listener import Listener
+from tests.chaos.music import track
+from tests.chaos.site import DRAIN_S, RAW, READ_TIMEOUT_S, Site, site
+from tests.chaos.watch import ENDED, Row, Watch
+from tests.servers.database import DatabaseServer
+from tests.servers.s3 import S3Server
+
+POISON = "poison.wav"
+TICK_S = 0.05
+EXIT_GRACE_S = DRAIN_S + 3 * READ_TIMEOUT_S
+"""What a pod would be given: the drain, and the requests that are under way at its end."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How large a run is to be."""
+
+    tracks: int
+    faults: int
+    seed: int
+    slots: int = 3
+    pace_s: float = 2.0
+    """Mean time between faults."""
+    validated: int = 5
+    quiet_timeout_s: float = 180.0
+
+
+@dataclass
+class Story:
+    """What happened in a run."""
+
+    wish: Wish
+    database: str
+    tracks: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    impossible: set[str] = field(default_factory=set)
+    verdict: Verdict = field(default_factory=Verdict)
+    recovered_s: dict[str, list[float]] = field(default_factory=dict)
+    ladders_listened_to: int = 0
+    zombies: int = 0
+    zombie_requests: int = 0
+    seconds: float = 0.0
+
+
+class Run:
+    """The main thread of a run: what is due is done, who has died is started again."""
+
+    def __init__(self, wish: Wish, where: Site, workers: Fleet, watch: Watch, story: Story) -> None:
+        self.chance = random.Random(wish.seed)
+        self.wish, self.where, self.workers, self.watch, self.story = (
+            wish,
+            where,
+            workers,
+            watch,
+            story,
+        )
+        self.stage = Stage(where, workers, watch, self.chance, self.later, self.strike)
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._number = itertools.count()
+
+    def later(self, seconds: float, what: Callable[[], object]) -> None:
+        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._number), what))
+
+    def strike(self, kind: str) -> None:
+        self.story.faults[kind] += 1
+
+    def fault(self) -> None:
+        """Do one fault, chosen by chance among those that can be done just now."""
+        kinds = list(KINDS)
+        weights = [weight for _, weight in KINDS.values()]
+        for kind in self.chance.choices(kinds, weights, k=len(kinds)):
+            if KINDS[kind][0](self.stage):
+                self.strike(kind)
+                return
+
+    def turn(self) -> None:
+        """One turn of the loop."""
+        self.workers.look()
+        while self._due and self._due[0][0] <= time.monotonic():
+            heapq.heappop(self._due)[2]()
+        time.sleep(TICK_S)
+
+    def storm(self) -> None:
+        """Faults at random moments, until there were enough or nothing is left to disturb."""
+        next_at = time.monotonic()
+        while not self.all_ended() and self.story.faults.total() < self.wish.faults:
+            if time.monotonic() >= next_at:
+                self.fault()
+                next_at = time.monotonic() + self.chance.expovariate(1 / self.wish.pace_s)
+            self.turn()
+
+    def quiet(self) -> bool:
+        """Let everything end by itself; return whether it did."""
+        deadline = time.monotonic() + self.wish.quiet_timeout_s
+        while time.monotonic() < deadline and (self._due or not self.all_ended()):
+            self.turn()
+        return self.all_ended()
+
+    def all_ended(self) -> bool:
+        rows = self.watch.rows
+        return bool(rows) and all(row.status in ENDED for row in rows.values())
+
+
+def uploads(wish: Wish) -> list[Upload]:
+    """The tracks of a run: nearly all good ones, and one of each kind of bad one."""
+    good = [
+        Upload(f"u{number:04d}", f"track{number:04d}.wav", track(number, wish.seed))
+        for number in range(wish.tracks)
+    ]
+    bad = [
+        Upload("poison", POISON, track(-1, wish.seed), ("attempts_exhausted",)),
+        Upload("words", "words.mp3", b"words, no music\n" * 99, ("unsupported_media",)),
+        Upload("gone", "gone.wav", None, ("source_missing",)),
+        Upload("half", "half.wav", track(-2, wish.seed)[:99_000], ("corrupt_media",)),
+    ]
+    # early, so that there is time enough to come to their ends
+    return [*good[:3], *bad, *good[3:]]
+
+
+def chaos(wish: Wish, database: DatabaseServer, s3: S3Server, folder: Path) -> Story:
+    """Run it all and return the story; the servers are there already."""
+    started = time.monotonic()
+    story = Story(wish, database.db_type)
+    given = uploads(wish)
+    story.tracks = len(given)
+    with site(database, s3, folder, slots=wish.slots) as where:
+        for upload in given:
+            if upload.data is not None:
+                where.put(RAW + upload.file_name, upload.data)
+            where.queue.insert(upload.upload_id, upload.file_name)
+        listener = Listener(where, [u.track_id for u in given], random.Random(wish.seed + 1))
+        with fleet(where, wish.slots) as workers, Watch(where) as watch, listener:
+            run = Run(wish, where, workers, watch, story)
+            poison(run.stage, POISON)
+            run.storm()
+            run.quiet()
+            rows = dict(watch.rows)
+            workers.rest(grace_s=EXIT_GRACE_S)
+        if where.small_disk is None:
+            story.impossible.add("disk full")
+        story.verdict = judge(where, given, rows)
+        _after(story, where, run, rows, listener)
+        good = [u for u in given if rows[u.upload_id].status == "completed"]
+        story.verdict.broken += validated(where, good, run.chance, wish.validated)
+    story.seconds = time.monotonic() - started
+    return story
+
+
+def _after(story: Story, where: Site, run: Run, rows: dict[str, Row], listener: Listener) -> None:
+    """What is to be seen besides rows and ladders: exits, leftovers, the listener, zombies."""
+    verdict, workers = story.verdict, run.workers
+    verdict.broken += [f"listener: {complaint}" for complaint in listener.complaints]
+    verdict.duplicated += [f"{u}: completed, and then not" for u in run.watch.undone]
+    for ending in workers.endings:
+        if ending.told_to in {"kill", None} and ending.returncode != -9:
+            verdict.broken.append(f"worker ended by itself: {ending}")
+        if ending.told_to in {"term", "term twice"} and ending.returncode not in {0, -9}:
+            verdict.broken.append(f"worker did not exit with 0: {ending}")
+        if ending.told_to == "term" and ending.took_s > EXIT_GRACE_S:
+            verdict.broken.append(f"worker outstayed its grace: {ending}")
+    verdict.broken += [f"left behind: {what}" for what in swept(where)]
+    story.recovered_s = dict(run.watch.recovered_s)
+    story.ladders_listened_to = listener.ladders_seen
+    story.zombies = len(run.stage.zombies)
+    story.zombie_requests = len(zombie_requests(where, run.stage.zombies, rows))
+
+
+def swept(where: Site) -> list[str]:
+    """Start one more worker and end it; return what is then still on the disk or running."""
+    last = Fleet(where, 1)
+    last.start(0)
+    member = last.member(0)
+    assert member is not None
+    while not list(where.scratch.glob("worker-*/lock")) and member.process.poll() is None:
+        time.sleep(TICK_S)
+    last.rest(grace_s=EXIT_GRACE_S)
+    left = [str(path.relative_to(where.scratch)) for path in where.scratch.rglob("*")]
+    return [*left, *(f"FFmpeg {pid}" for pid in strays(where))]
