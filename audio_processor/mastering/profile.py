@@ -17,12 +17,14 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_processor.dsp.filters import Biquad, k_weighting
+from audio_processor.dsp.filters import Biquad, KWeightedEnergy, k_weighting
 from audio_processor.dsp.fir import smooth_length
-from audio_processor.dsp.gating import lufs
-from audio_processor.dsp.intake import BACK_FRAMES, Chunk, Intake
+from audio_processor.dsp.gating import hop_layout, lufs
+from audio_processor.dsp.intake import BACK_FRAMES, CHUNK_TENTHS, Chunk, Intake
 from audio_processor.dsp.jit import kernel
-from audio_processor.dsp.measure import LevelMeter
+from audio_processor.dsp.loudness import LoudnessTally
+from audio_processor.dsp.true_peak import HopPeaks
+from audio_processor.dsp.true_peak import decibels as peak_decibels
 from audio_processor.errors import MasteringRejected
 from audio_processor.model import Block, Loudness
 
@@ -90,15 +92,16 @@ class ProfileMeter:
     """Accumulates ``push``ed stereo blocks; the cutting does not matter, memory does not grow."""
 
     def __init__(self, sample_rate_hz: int) -> None:
+        layout = hop_layout(sample_rate_hz)
+        chunk_frames = CHUNK_TENTHS * layout.tenth_frames
         self._rate_hz = sample_rate_hz
-        self._window_frames = smooth_length(sample_rate_hz * WINDOW_S)
-        self._intake = Intake(sample_rate_hz, 2, self._window_frames, repair=True)
-        self._levels = LevelMeter(sample_rate_hz, 2)
-        self._edge_bins = EDGES_HZ * self._window_frames / sample_rate_hz
-        self._window = _tapered(self._window_frames)
-        self._powers = np.zeros((_CLASSES, 2, BANDS))
-        self._products = np.zeros((_CLASSES, 3))
-        self._weights = np.zeros(_CLASSES)
+        self._intake = Intake(sample_rate_hz, 2, chunk_frames, repair=True)
+        self._energy = KWeightedEnergy(sample_rate_hz, 2, layout.hop_frames)
+        self._peaks = HopPeaks(sample_rate_hz, layout)
+        self._loudness = LoudnessTally(layout)
+        self._sample_peak = 0.0
+        self._true_peak = 0.0
+        self._windows = _WindowTally(sample_rate_hz)
 
     def push(self, block: Block) -> None:
         """Take a block of shape ``(frames, 2)``, of any length.
@@ -112,8 +115,11 @@ class ProfileMeter:
         """Close the meter and return the profile."""
         for chunk in self._intake.rest():
             self._take(chunk)
-        loudness = self._levels.result()
-        powers, products = self._gated(loudness.integrated_lufs)
+        loudness = self._loudness.figures(
+            true_peak_dbtp=peak_decibels(self._true_peak),
+            sample_peak_dbfs=peak_decibels(self._sample_peak),
+        )
+        powers, products = self._windows.gated(loudness.integrated_lufs)
         return Profile(
             mid_db=decibels(powers[0]),
             side_db=decibels(powers[1]),
@@ -123,40 +129,71 @@ class ProfileMeter:
         )
 
     def _take(self, chunk: Chunk) -> None:
-        planes = chunk.samples[:, BACK_FRAMES : BACK_FRAMES + chunk.frames]
-        self._levels.push(planes.T)
-        weight = chunk.frames / self._window_frames
-        if weight < MIN_LAST_WINDOW:
-            return
-        window = self._window if weight == 1.0 else _tapered(chunk.frames)
+        self._loudness.add(self._energy.take(chunk), chunk.frames)
+        sample_peaks, true_peaks = self._peaks.of(chunk)
+        self._sample_peak = max(self._sample_peak, float(sample_peaks.max()))
+        self._true_peak = max(self._true_peak, float(true_peaks.max()))
+        self._windows.add(chunk.samples[:, BACK_FRAMES : BACK_FRAMES + chunk.frames])
+
+
+class _WindowTally:
+    """Band powers and products of the windows, summed by the windows' own loudness."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._frames = smooth_length(sample_rate_hz * WINDOW_S)
+        self._edge_bins = EDGES_HZ * self._frames / sample_rate_hz
+        self._taper = _tapered(self._frames)
+        self._planes = np.zeros((2, self._frames), np.float32)
+        self._filled = 0
+        self._powers = np.zeros((_CLASSES, 2, BANDS))
+        self._products = np.zeros((_CLASSES, 3))
+        self._weights = np.zeros(_CLASSES)
+
+    def add(self, planes: NDArray[np.float32]) -> None:
+        """Take left and right, ``(2, frames)``, of any length."""
+        start, frames = 0, planes.shape[1]
+        while start < frames:
+            taken = min(frames - start, self._frames - self._filled)
+            end = self._filled + taken
+            self._planes[:, self._filled : end] = planes[:, start : start + taken]
+            self._filled, start = end, start + taken
+            if self._filled == self._frames:
+                self._close_window()
+
+    def gated(
+        self, integrated_lufs: float | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean band powers, ``(2, BANDS)``, and summed LL, RR, LR of what counts."""
+        if self._filled >= MIN_LAST_WINDOW * self._frames:
+            self._close_window()
+        if integrated_lufs is None:
+            return np.zeros((2, BANDS)), np.zeros(3)
+        gate = math.floor((integrated_lufs - GATE_LU - _LOWEST_LUFS) / _CLASS_LU)
+        first = max(0, min(gate, _CLASSES - 1))
+        weight = float(self._weights[first:].sum())
+        powers = self._powers[first:].sum(axis=0) / (weight or 1.0)
+        return powers, self._products[first:].sum(axis=0)
+
+    def _close_window(self) -> None:
+        frames, self._filled = self._filled, 0
+        left, right = self._planes[:, :frames]
+        taper = self._taper if frames == self._frames else _tapered(frames)
         bands = np.zeros((2, BANDS))
-        left, right = planes
         for row, channel in enumerate((left + right, left - right)):
             if channel.any():
                 # this norm, for the sake of speed: see dsp.fir
-                spectrum = np.fft.rfft(channel * window, n=self._window_frames, norm="forward")
+                spectrum = np.fft.rfft(channel * taper, n=self._frames, norm="forward")
                 add_bands(spectrum.astype(np.complex64, copy=False), self._edge_bins, bands[row])
-        # |X|² of a real signal counts one half of its power, and the channels were not halved
-        bands *= 2.0 / 4.0 * self._window_frames / float(np.dot(window, window))
+        # bins above 0 Hz stand for negative ones too; the channels are sums that were not halved
+        bands *= 2.0 / 4.0 * self._frames / float(np.dot(taper, taper))
         loudness_lufs = lufs(weighted_power(bands))
         if loudness_lufs is None or loudness_lufs <= _LOWEST_LUFS:
             return
         number = min(_CLASSES - 1, int((loudness_lufs - _LOWEST_LUFS) / _CLASS_LU))
+        weight = frames / self._frames
         self._powers[number] += weight * bands
         self._products[number] += [np.dot(left, left), np.dot(right, right), np.dot(left, right)]
         self._weights[number] += weight
-
-    def _gated(
-        self, integrated_lufs: float | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the mean band powers and the summed products of the windows that count."""
-        if integrated_lufs is None:
-            return np.zeros((2, BANDS)), np.zeros(3)
-        gate = math.floor((integrated_lufs - GATE_LU - _LOWEST_LUFS) / _CLASS_LU)
-        first = max(0, min(gate, _CLASSES))
-        weight = float(self._weights[first:].sum())
-        powers = self._powers[first:].sum(axis=0) / max(weight, 1.0)
-        return powers, self._products[first:].sum(axis=0)
 
 
 def combine(weighted: Sequence[tuple[Profile, float]]) -> Profile:
