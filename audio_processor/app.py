@@ -27,6 +27,7 @@ from audio_processor.telemetry import Metrics, MetricsProgress, NullProgress, Pr
 from database_manager import QueueStatus, UploadRecord
 
 if TYPE_CHECKING:
+    from audio_processor.mastering.preset import Preset
     from audio_processor.outcome import Failed
     from audio_processor.pipeline import Line
     from audio_processor.ports import ObjectStore, Progress
@@ -146,14 +147,19 @@ class AudioProcessor:
 
     # ── beyond it ────────────────────────────────────────────────────────────────────────
 
-    def enqueue(self, path: Path, *, replace: bool = False) -> str:
+    def enqueue(self, path: Path, *, replace: bool = False, mastering: str | None = None) -> str:
         """Upload the file under the raw prefix, insert its row and return the upload's id.
 
         With ``replace`` a row of that file name that has ended is made pending again.
-        Raises ``NameRejected``, ``OutputConflict`` (a row exists), ``StoreUnavailable``.
+        ``mastering`` is what the row is to ask for, a preset's name or JSON: an empty text
+        asks for the house's own, None leaves what a row that is there asks for.
+        Raises ``NameRejected``, ``OutputConflict`` (a row exists), ``StoreUnavailable``, and
+        ``MasteringRejected`` before anything is done.
         """
         file_name = path.name
         track_id_of(file_name)
+        if mastering is not None:
+            self._check_wish(mastering)
         record = self.queue.find_by_file_name(file_name)
         if record is not None and not (replace and record.status in {COMPLETED, FAILED}):
             raise OutputConflict(
@@ -162,10 +168,10 @@ class AudioProcessor:
             )
         self.store.upload(path, self.settings.storage.raw_prefix + file_name, content_type=_OCTETS)
         if record is not None:
-            self.queue.reset(record.upload_id)
+            self.queue.reset(record.upload_id, mastering)
             return record.upload_id
         upload_id = uuid.uuid4().hex
-        self.queue.insert(upload_id, file_name)
+        self.queue.insert(upload_id, file_name, mastering)
         return upload_id
 
     def find(self, upload: str) -> UploadRecord:
@@ -262,7 +268,20 @@ class AudioProcessor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def presets(self) -> Mapping[str, Preset]:
+        """Return the presets an upload may name, the house's own last. Raises ``ConfigError``."""
+        from audio_processor.mastering.preset import with_house
+
+        return with_house(self.settings.mastering.presets)
+
     # ── within ───────────────────────────────────────────────────────────────────────────
+
+    def _check_wish(self, mastering: str) -> None:
+        from audio_processor.mastering.recipe import resolve
+
+        house = self.settings.mastering
+        for warning in resolve(mastering, house, self.presets(), house.profiles).warnings:
+            log.warning("mastering", warning=warning)
 
     def _drain_pending(self) -> list[Ended]:
         waiting = self.queue.claimable_ids()

@@ -93,6 +93,15 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+MasteringOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mastering",
+        "-m",
+        help="A preset's name or JSON, kept in the row; '' for what the configuration says.",
+        show_default=False,
+    ),
+]
 
 
 # ── shared by the commands ───────────────────────────────────────────────────────────────
@@ -232,6 +241,7 @@ def ingest(
         Path | None,
         typer.Argument(help="Any audio file; a demo track is rendered if none is given."),
     ] = None,
+    mastering: MasteringOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Enqueue one file, follow it to its end and show what was delivered."""
@@ -241,8 +251,10 @@ def ingest(
     with _processor(config, show_progress=True) as processor:
         source = _checked(file) if file is not None else _demo(processor.settings)
         record = processor.queue.find_by_file_name(source.name)
-        if record is None or record.status not in {PENDING, PROCESSING}:
-            processor.enqueue(source, replace=True)
+        is_open = record is not None and record.status in {PENDING, PROCESSING}
+        asks_otherwise = record is not None and mastering not in {None, record.mastering}
+        if not is_open or asks_otherwise:
+            processor.enqueue(source, replace=True, mastering=mastering)
         completed = processor.process_audio(source.name)
         record = processor.queue.find_by_file_name(source.name)
         where = processor.output_of(source.name)
@@ -264,12 +276,14 @@ def enqueue(
     replace: Annotated[
         bool, typer.Option("--replace", help="Process again what has ended under that file name.")
     ] = False,
+    mastering: MasteringOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Upload files under the raw prefix and insert their rows."""
     with _processor(config) as processor:
         for file in [_checked(file) for file in files]:
-            typer.echo(f"{processor.enqueue(file, replace=replace)}\t{file.name}")
+            upload_id = processor.enqueue(file, replace=replace, mastering=mastering)
+            typer.echo(f"{upload_id}\t{file.name}")
 
 
 # ── the queue ────────────────────────────────────────────────────────────────────────────
@@ -342,6 +356,30 @@ def migrate(config: ConfigOption = None) -> None:
     typer.echo(f"schema: {before or 'none'} → {after}" if before != after else f"schema: {after}")
 
 
+# ── mastering ────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(rich_help_panel="Mastering")
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="Show this one, with every parameter.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the mastering presets, the house's own too, or show what one of them sets."""
+    from audio_processor.display import preset_table, presets_table
+    from audio_processor.mastering.preset import named, resolved, with_house
+
+    there = with_house(_settings(config).mastering.presets)
+    chosen = there.values() if name is None else [named(name, there)]
+    if as_json:
+        shown = [resolved(preset) for preset in chosen]
+        _print_json(shown if name is None else shown[0])
+        return
+    _console().print(presets_table(chosen) if name is None else preset_table(*chosen))
+
+
 # ── files ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -389,6 +427,10 @@ def check_config(as_json: JsonOption = False, config: ConfigOption = None) -> No
     from audio_processor.settings import load
 
     loaded = load(config)
+    if house := loaded.settings.mastering.presets:  # what they say takes the stages to check
+        from audio_processor.mastering.preset import with_house
+
+        with_house(house)
     if as_json:
         _print_json(loaded.settings.redacted())
         return

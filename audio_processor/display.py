@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,10 +12,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from audio_processor.mastering.parameters import parameters
 from audio_processor.model import PENDING, Loudness, TrackSummary
 
 if TYPE_CHECKING:
     from audio_processor.delivery.report import Report
+    from audio_processor.mastering.preset import Preset
     from uploads_queue.records import QueueStatus, UploadRecord
 
 
@@ -168,6 +170,7 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
         "started": _time(record.started_at),
         "completed": _time(record.completed_at),
         "error": f"{record.error_code}: {record.error_message}" if record.error_message else "",
+        "mastering": record.mastering or "",
         "output": record.output_key or "",
     }
     for name, value in fields.items():
@@ -192,6 +195,37 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
         yield attempts
     if record.summary is not None:
         yield track_table(record.summary)
+
+
+def presets_table(presets: Iterable[Preset]) -> Table:
+    """Every preset: what it is for and which stages are on."""
+    table = Table(title="Mastering presets")
+    table.add_column("preset", no_wrap=True)
+    table.add_column("version", justify="right")
+    table.add_column("for")
+    table.add_column("stages", style="dim")
+    for preset in presets:
+        stages = " ".join(stage.name for stage in preset.stages)
+        table.add_row(preset.name, str(preset.version), escape(preset.about), stages)
+    table.add_row("auto", "", "Chosen for each track by its sound; metadata.json says why.", "")
+    return table
+
+
+def preset_table(preset: Preset) -> Table:
+    """One preset with every parameter of its stages."""
+    about = f"\n{preset.about}" if preset.about else ""
+    table = Table(title=escape(f"{preset.name}, version {preset.version}{about}"))
+    table.add_column("stage")
+    table.add_column("parameter")
+    table.add_column("value", justify="right")
+    table.add_column("range", justify="right", style="dim")
+    for stage in preset.stages:
+        heading = stage.name
+        for field, allowed in parameters(stage):
+            span = f"{allowed.low:g} … {allowed.high:g}"
+            table.add_row(heading, field.name, f"{getattr(stage, field.name):g}", span)
+            heading = ""
+    return table
 
 
 def report_tables(report: Report) -> Iterator[Table]:

@@ -71,7 +71,7 @@ class MasteringSettings(Group):
                 "version": 1,
                 "about": "Ours: a little presence, and nothing below 30 Hz.",
                 "base": "transparent",
-                "high_pass": {"frequency_hz": 30.0},
+                "high_pass": {"cutoff_hz": 30.0},
                 "equaliser": {"presence_db": 1.0},
             }
         },
