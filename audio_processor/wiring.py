@@ -20,6 +20,8 @@ from database_manager import DatabaseManager
 if TYPE_CHECKING:
     from audio_processor.delivery.report import Report
     from audio_processor.delivery.validate_sources import LadderSource
+    from audio_processor.mastering.profile import Profile
+    from audio_processor.mastering.studio import Studio
     from audio_processor.pipeline import Line
     from audio_processor.ports import ObjectStore
     from audio_processor.worker import WorkerOptions
@@ -40,6 +42,20 @@ def with_arguments(
         overrides |= {"storage.kind": "s3", "storage.bucket": s3_bucket}
     if segment_duration_s is not None:
         overrides["ladder.segment_duration_s"] = segment_duration_s
+    return with_overrides(settings, overrides) if overrides else settings
+
+
+def with_targets(
+    settings: Settings, *, integrated_lufs: float | None, true_peak_dbtp: float | None
+) -> Settings:
+    """Return the settings with these targets where they are given. Raises ``ConfigError``."""
+    given = {
+        "loudness.integrated_lufs": integrated_lufs,
+        "loudness.true_peak_dbtp": true_peak_dbtp,
+    }
+    if true_peak_dbtp is not None and true_peak_dbtp > settings.loudness.delivered_true_peak_dbtp:
+        given["loudness.delivered_true_peak_dbtp"] = true_peak_dbtp
+    overrides = {key: value for key, value in given.items() if value is not None}
     return with_overrides(settings, overrides) if overrides else settings
 
 
@@ -109,9 +125,30 @@ def open_store(settings: Settings) -> ObjectStore:
     )
 
 
+def open_studio(settings: Settings, references: Mapping[str, Profile] | None = None) -> Studio:
+    """Return the house's presets and profiles; ``references`` are more profiles, by name.
+
+    Raises ``ConfigError`` for a preset of the house's own or a stored profile that cannot be.
+    """
+    from audio_processor.mastering.preset import with_house
+    from audio_processor.mastering.studio import Studio
+
+    mastering = settings.mastering
+    stored = {}
+    if mastering.profiles:
+        from audio_processor.profiles import read_profile
+
+        stored = {name: read_profile(path) for name, path in mastering.profiles.items()}
+    return Studio(
+        targets=settings.targets(),
+        defaults=mastering,
+        presets=with_house(mastering.presets),
+        profiles={**stored, **(references or {})},
+    )
+
+
 def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -> Line:
     """Return the line with everything it needs. Raises ``ConfigError``: FFmpeg or scratch."""
-    from audio_processor.mastering.studio import Studio
     from audio_processor.media.binary import find_ffmpeg
     from audio_processor.media.placement import ANYWHERE, placement
     from audio_processor.pipeline import Line
@@ -123,7 +160,7 @@ def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -
         placement=placement(granted_cpus()) if settings.ffmpeg.pin_cpus else ANYWHERE,
         store=store,
         scratch=Scratch(settings.scratch_folder()),
-        studio=Studio(settings.targets()),
+        studio=open_studio(settings),
         reserve_output=queue.reserve_output,
     )
 

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audio_processor.delivery.candidates import Tolerance
 from audio_processor.delivery.ladder import LadderSpec, Programme, TierSpec, render_ladder
@@ -21,6 +20,7 @@ from audio_processor.dsp.stage import Advance, watched
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.plan import PlanLimits, make_plan
+from audio_processor.mastering.profile import Profile, ProfileMeter
 from audio_processor.mastering.studio import Studio
 from audio_processor.mastering.tiers import TierForecast, levelled_envelope
 from audio_processor.mastering.treatment import Treatment
@@ -42,10 +42,6 @@ from audio_processor.model import (
 from audio_processor.settings import LimitSettings, Settings, TierSettings
 
 RANGE_TOLERANCE_LU = 0.5
-
-if TYPE_CHECKING:
-    from audio_processor.mastering.profile import Profile
-
 
 def _silent(_fraction: float) -> None:
     return
@@ -174,8 +170,6 @@ class Workbench:
 
     def _survey(self, source: Source, probed: Probe, chain: Chain) -> Profile:
         """Decode through the chain and return the profile of what comes out."""
-        from audio_processor.mastering.profile import ProfileMeter
-
         meter = ProfileMeter(probed.sample_rate_hz)
         with self.decode(source, probed) as decoder:
             for block in chain(decoder, probed.sample_rate_hz):

@@ -45,8 +45,12 @@ _CLASSES: tuple[Any, ...] = (
 STAGES: Mapping[str, Any] = MappingProxyType({stage.name: stage for stage in _CLASSES})
 """The classes of the stages that can be set, by name, in the order of the chain."""
 
-ORDER = (*STAGES, "reference_match")
-"""All stages in the order of the chain: the last is made from what was heard, never set."""
+ORDER = ("input_level", *STAGES, "reference_match")
+"""All stages in the order of the chain: the first and the last are made from what was heard,
+never set."""
+
+LEVEL_DEPENDENT = frozenset({MultibandCompressor.name, Character.name})
+"""Stages whose parameters are in dBFS: a chain with one of them is given its input level."""
 
 COMPRESSION_RATIO = "compression_ratio"
 """The multiband compressor's one knob: it stands for the ratios and make-up gains."""

@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+from audio_processor.mastering.catalogue import LEVEL_DEPENDENT
 from audio_processor.mastering.chain import Chain
+from audio_processor.mastering.preset import Preset, packaged
+from audio_processor.mastering.profile import Profile
+from audio_processor.mastering.recipe import Defaults, Recipe, resolve, settle
+from audio_processor.mastering.stages.input_level import InputLevel
+from audio_processor.mastering.stages.reference_match import ReferenceMatch
 from audio_processor.mastering.treatment import Treatment
 from audio_processor.model import Mastering, Targets
 
-if TYPE_CHECKING:
-    from audio_processor.mastering.profile import Profile
-
-    Survey = Callable[[Chain], Profile]
+Survey = Callable[[Chain], Profile]
+"""Decodes the track through a chain and returns the profile of what comes out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Presets, stored profiles and defaults."""
+    """Targets and defaults, all presets by name, and the stored profiles by name."""
 
     targets: Targets
+    defaults: Defaults
+    presets: Mapping[str, Preset] = field(default_factory=packaged)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+
+    def recipe(self, wish: str | None) -> Recipe:
+        """Return what can be said of a track's mastering before it is heard.
+
+        Raises ``MasteringRejected`` for what the wish says, ``ConfigError`` for what the
+        house does.
+        """
+        return resolve(wish, self.defaults, self.presets, self.profiles)
 
     def treatment(self, wish: str | None, survey: Survey) -> Treatment:
-        """Return the treatment of a track; ``survey`` is called where its sound decides."""
-        del wish, survey
-        return Treatment(Mastering("off", 1), Chain(), self.targets)
+        """Return the treatment of a track; ``survey`` is called where its sound decides.
+
+        ``auto`` listens to the source, as do stages that are set in dBFS; a match listens to
+        what the other stages make of it. Raises as ``recipe`` does, and what the survey raises.
+        """
+        recipe = self.recipe(wish)
+        heard = survey(Chain()) if recipe.auto or _needs_its_level(recipe) else None
+        if recipe.auto and heard is not None:
+            recipe = settle(recipe, heard, self.presets)
+        stages, warnings = recipe.stages, recipe.warnings
+        if heard is not None and _needs_its_level(recipe):
+            stages = (InputLevel.for_loudness(heard.loudness.integrated_lufs), *stages)
+        if recipe.reference is not None:
+            match = ReferenceMatch(recipe.match_strength_percent).toward(
+                survey(Chain(stages)), self.profiles[recipe.reference]
+            )
+            stages = (*stages, match)
+            if match.curve.is_flat:
+                warnings = (*warnings, "There is nothing to match: the track has no loudness.")
+        targets = self.targets
+        if recipe.integrated_lufs is not None:
+            targets = replace(targets, integrated_lufs=recipe.integrated_lufs)
+        mastering = Mastering(
+            recipe.preset, recipe.version, reason=recipe.reason, reference=recipe.reference
+        )
+        return Treatment(mastering, Chain(stages), targets, warnings)
+
+
+def _needs_its_level(recipe: Recipe) -> bool:
+    return any(stage.name in LEVEL_DEPENDENT for stage in recipe.stages)
