@@ -26,6 +26,7 @@ FFT_PER_HALF = 8
 _MIN_HALF = 64
 _DESIGN_OVERSAMPLING = 4
 """How much longer than the filter the transform is by which it is designed."""
+_FADE = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +106,9 @@ def linear_phase(
 ) -> NDArray[np.float64]:
     """Return the symmetric taps, ``2 × half + 1``, of a curve that is straight over log f.
 
-    By frequency sampling and a Hann window, which blurs the curve by about ``1 / half_s`` Hz.
-    Outside the given frequencies, which ascend, its ends are held.
+    By frequency sampling; the outer quarter of either half fades out (Hann). A curve without
+    features narrower than ``1 / half_s`` Hz rings hardly as long as that, and is met within
+    0.3 dB. Outside the given frequencies, which ascend, its ends are held.
     """
     half = smooth_length(half_s * sample_rate_hz)
     length = 2 * _DESIGN_OVERSAMPLING * half
@@ -114,7 +116,8 @@ def linear_phase(
     hz[0] = hz[1]  # held, in any case
     at_bins_db = np.interp(np.log(hz), np.log(frequencies_hz), gain_db)
     impulse = np.fft.irfft(10.0 ** (at_bins_db / 20.0), n=length)
-    one_side = impulse[: half + 1] * np.cos(0.5 * np.pi * np.arange(half + 1) / (half + 1)) ** 2
+    fading = np.maximum(0.0, np.arange(half + 1) / (half + 1) - (1.0 - _FADE)) / _FADE
+    one_side = impulse[: half + 1] * np.cos(0.5 * np.pi * fading) ** 2
     return np.concatenate((one_side[:0:-1], one_side))
 
 

@@ -29,7 +29,7 @@ DISTANCE_BANDS = slice(1, 30)
 """25 Hz to 16 kHz of ``profile.THIRD_OCTAVES_HZ``."""
 
 _THIRD = BANDS_PER_OCTAVE // 3
-_REFINEMENTS = 10
+_REFINEMENTS = 8
 _BISECTIONS = 40
 _LARGEST_DB = 24.0
 
@@ -45,7 +45,7 @@ class Guards:
     max_treble_cut_db: float = 1.2
     smoothing_octaves: float = 1 / 3
     """Width of the curve's finest feature (at half its height) …"""
-    smoothing_hz: float = 16.0
+    smoothing_hz: float = 12.0
     """… and its width in the bass: about the inverse is how long before and after itself the
     filter may ring."""
     floor_db: float = 75.0
