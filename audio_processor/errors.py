@@ -14,6 +14,7 @@
     │   └── MasteringRejected  mastering settings that cannot be; names key, value and range
     ├── TransientError         back to pending with backoff, until the attempts run out
     │   ├── StoreUnavailable   S3 or the folder cannot be reached, or refuses us
+    │   ├── ObjectChanged      another writer was there before a conditional write
     │   ├── DatabaseUnavailable
     │   ├── EncoderTimeout     FFmpeg stood still, or took longer than it may
     │   └── DiskFull           scratch or the target folder has no room
@@ -103,6 +104,12 @@ class StoreUnavailable(TransientError):
     """The object store cannot be reached or refused the request."""
 
     code = "store_unavailable"
+
+
+class ObjectChanged(TransientError):
+    """What a write was to replace is not what is there; nothing was written."""
+
+    code = "object_changed"
 
 
 class DatabaseUnavailable(TransientError):

@@ -41,8 +41,9 @@ class Job:
         self._held_until = clock() + lease_s
         self._lock = threading.Lock()
         self._error: Exception | None = None
-        self._publishing = False
         self._on_cancel: list[Callable[[Exception], None]] = []
+        self.generation = generation(claim.lease_token)
+        """Marks what this attempt publishes: see ``generation``."""
 
     def renew(self) -> None:
         """Renew the lease now. Raises ``LeaseLost``, ``DatabaseUnavailable``, or the cancel error.
@@ -71,23 +72,15 @@ class Job:
     def cancel(self, error: Exception) -> None:
         """Stop the job: its subprocesses are killed and its next step raises ``error``.
 
-        A job that is publishing is not interrupted any more: half a ladder would stay behind.
+        Also while it publishes: what it has written by then, no master leads to.
         """
         with self._lock:
             if self._error is not None:
-                return
-            if self._publishing and isinstance(error, Interrupted):
                 return
             self._error = error
             stops = tuple(self._on_cancel)
         for stop in stops:
             stop(error)
-
-    def begin_publishing(self) -> None:
-        """From here on the job ends by itself or by the loss of its lease. Raises as ``check``."""
-        with self._lock:
-            self._publishing = self._error is None
-        self.check()
 
     def check(self) -> None:
         """Raise the error that the job was cancelled with, or ``LeaseLost`` past the lease's end.

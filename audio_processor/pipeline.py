@@ -108,15 +108,14 @@ class _Track:
 
     def publish(self, packaged: Package) -> Receipt:
         self._enter("publish")
-        self.job.begin_publishing()
         storage = self.line.settings.storage
         return publish(
             packaged,
             self.line.store,
             output_prefix=f"{storage.processed_prefix}{self.track_id}/",
+            generation=self.job.generation,
             cache_control=CacheControl(**dict(storage.cache_control)),
-            before_first_write=self.job.renew,
-            before_last_write=self.job.renew,
+            renew=self.job.renew,
             check=self.job.check,
             advance=self._advance,
         )

@@ -7,23 +7,42 @@ Protocols only. ``app.py`` joins them to the adapters in ``storage/`` and
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from audio_processor.model import Claim, TrackSummary
 
 ByteProgress = Callable[[int], None]
-"""Told the number of bytes moved since the last call."""
+"""Told the number of bytes moved since the last call; what it raises ends the transfer.
+
+Told 0 before each request that changes something, also before a repeated one: whoever has lost
+the right to write raises there.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What a write may replace: the object of this version, or none at all where it is None."""
+
+    version: str | None
 
 
 class ObjectStore(Protocol):
     """A bucket: flat keys to immutable objects.
 
     Every method may raise ``StoreUnavailable`` once its own bounded retries are used up.
+
+    A write with ``over`` raises ``ObjectChanged`` where something else is under the key, and
+    then has written nothing. It may say so too of a write of its own whose answer was lost.
+    A store that cannot do it writes as if nothing had been asked.
     """
 
     def size(self, key: str) -> int | None:
         """Bytes of the object, or None where there is none (or we may not see it)."""
+
+    def version(self, key: str) -> str | None:
+        """What tells this object from any other under the key; None where there is none."""
 
     def download(
         self, key: str, target: Path, *, max_bytes: int, progress: ByteProgress | None = None
@@ -44,12 +63,20 @@ class ObjectStore(Protocol):
         *,
         content_type: str,
         cache_control: str | None = None,
+        over: Over | None = None,
         progress: ByteProgress | None = None,
     ) -> None:
         """Store the file under ``key``; readers see the old object or the new, never a part."""
 
     def write(
-        self, data: bytes, key: str, *, content_type: str, cache_control: str | None = None
+        self,
+        data: bytes,
+        key: str,
+        *,
+        content_type: str,
+        cache_control: str | None = None,
+        over: Over | None = None,
+        progress: ByteProgress | None = None,
     ) -> None:
         """Store the bytes under ``key``, as ``upload`` does."""
 

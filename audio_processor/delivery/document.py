@@ -204,6 +204,7 @@ class Metadata(TypedDict):
     track_id: str
     upload_id: str
     file_name: str
+    generation: str | None
     processed_at: str
     source: SourceFacts
     loudness: LoudnessFacts

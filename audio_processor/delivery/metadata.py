@@ -64,6 +64,7 @@ def build_metadata(given: MetadataInputs) -> doc.Metadata:
         "track_id": given.source.track_id,
         "upload_id": given.upload_id,
         "file_name": given.source.file_name,
+        "generation": None,  # told by publishing: what is only packaged is no attempt's
         "processed_at": given.processed_at.astimezone(UTC).isoformat(timespec="seconds"),
         "source": _source(given.source, given.probe, analysis),
         "loudness": {

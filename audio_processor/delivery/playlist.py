@@ -41,15 +41,15 @@ def media_playlist(segments: Sequence[Segment]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def master_playlist(variants: Sequence[Variant]) -> str:
-    """Return the master playlist, lowest bandwidth first."""
+def master_playlist(variants: Sequence[Variant], playlist: str = PLAYLIST_NAME) -> str:
+    """Return the master playlist, lowest bandwidth first; ``playlist`` is each variant's."""
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     for variant in sorted(variants, key=lambda v: v.bandwidth):
         lines += [
             f"#EXT-X-STREAM-INF:BANDWIDTH={variant.bandwidth}"
             f",AVERAGE-BANDWIDTH={variant.average_bandwidth}"
             f',CODECS="{variant.codecs}"',
-            f"{uri(variant.name)}/{PLAYLIST_NAME}",
+            f"{uri(variant.name)}/{playlist}",
         ]
     return "\n".join(lines) + "\n"
 

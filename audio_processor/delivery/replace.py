@@ -1,83 +1,102 @@
-"""What an earlier attempt left under a track's prefix, told without listing the bucket.
+"""What lies under a track's prefix that its master does not lead to, told without a listing.
 
-Credentials need no ListBucket here, so the old playlists are read: they are written after
-their segments, and name each one. An attempt that died before its first playlist leaves
-nothing to read; the segments it wrote are written over by the next one's.
+Credentials need no ListBucket here. What an attempt is about to write it first writes down in
+``leftovers.json``; once its master is live it deletes what is in there from attempts before it.
+The ladder that it has replaced stays for as long as it is the last one: players and caches that
+hold the old master still find everything. The next attempt deletes it.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from urllib.parse import unquote
 
-from audio_processor.delivery.metadata import METADATA_NAME
+from audio_processor.delivery.generation import is_written_once
 from audio_processor.delivery.playlist import PLAYLIST_NAME
 from audio_processor.errors import LimitExceeded, SourceMissing
 from audio_processor.ports import ObjectStore
 
+LEFTOVERS_NAME = "leftovers.json"
 _MAX_DOCUMENT_BYTES = 8 * 2**20
 _MAX_NAMES = 100_000
-_OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def leftovers(
-    store: ObjectStore, prefix: str, tiers: Iterable[str], *, keep: Set[str]
-) -> list[str]:
-    """Return the names under ``prefix`` that an earlier attempt wrote and this one will not.
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What earlier attempts left under the prefix; names relative to it."""
 
-    Each tier's segments come before its playlist: cut short, the deletion can be repeated.
+    live: tuple[str, ...]
+    """What the master that is there leads to, where one is."""
+    dead: tuple[str, ...]
+    """What nothing leads to any more."""
+
+    @property
+    def any(self) -> bool:
+        """Whether an earlier attempt got as far as publishing."""
+        return bool(self.live or self.dead)
+
+    @property
+    def tiers(self) -> frozenset[str]:
+        """The tiers of the ladder that is there."""
+        return frozenset(name.partition("/")[0] for name in self.live)
+
+
+def former(store: ObjectStore, prefix: str) -> Former:
+    """Return what is there. What others wrote is data: it cannot name an object outside.
+
     Raises ``StoreUnavailable``.
     """
-    names: list[str] = []
-    for tier in sorted({*tiers, *_told_tiers(store, prefix)}):
-        playlist = _read(store, f"{prefix}{tier}/{PLAYLIST_NAME}")
-        if playlist is None:
-            continue
-        names += [f"{tier}/{name}" for name in _segment_names(playlist)]
-        names.append(f"{tier}/{PLAYLIST_NAME}")
-    return [name for name in dict.fromkeys(names[:_MAX_NAMES]) if name not in keep]
+    live = tuple(dict.fromkeys(_reachable(store, prefix)))
+    dead = [name for name in _written_down(store, prefix) if name not in set(live)]
+    return Former(live, tuple(dict.fromkeys(dead)))
 
 
-def _told_tiers(store: ObjectStore, prefix: str) -> Iterator[str]:
-    """Yield the tiers that the old metadata.json and master playlist name."""
-    text = _read(store, prefix + METADATA_NAME)
-    if text is not None:
-        yield from _metadata_tiers(text)
-    master = _read(store, prefix + PLAYLIST_NAME)
-    for line in _entries(master or ""):
-        tier, slash, playlist = line.partition("/")
-        if slash and playlist == PLAYLIST_NAME and _plain(unquote(tier)):
-            yield unquote(tier)
+def withdraw(store: ObjectStore, prefix: str) -> bool:
+    """Take away the master, if there is one: no listener is led to the ladder any more.
+
+    For a track that an attempt published and did not live to record. Raises
+    ``StoreUnavailable``.
+    """
+    there = store.version(prefix + PLAYLIST_NAME) is not None
+    if there:
+        store.delete(prefix + PLAYLIST_NAME)
+    return there
 
 
-def _metadata_tiers(text: str) -> Iterator[str]:
+def document(names: Iterable[str]) -> str:
+    """Return ``leftovers.json``."""
+    return json.dumps({"leftovers": sorted(set(names))[:_MAX_NAMES]}, indent=0) + "\n"
+
+
+def _written_down(store: ObjectStore, prefix: str) -> Iterator[str]:
     try:
-        document = json.loads(text)
-    except ValueError:
+        told = json.loads(_read(store, prefix + LEFTOVERS_NAME) or "{}")
+    except (ValueError, RecursionError):
         return
-    renditions = document.get("renditions") if isinstance(document, dict) else None
-    for rendition in renditions if isinstance(renditions, list) else []:
-        name = rendition.get("name") if isinstance(rendition, dict) else None
-        if isinstance(name, str) and _plain(name):
+    names = told.get("leftovers") if isinstance(told, dict) else None
+    for name in names[:_MAX_NAMES] if isinstance(names, list) else []:
+        if isinstance(name, str) and is_written_once(name):
             yield name
 
 
-def _segment_names(playlist: str) -> Iterator[str]:
-    for line in _entries(playlist):
-        name = unquote(line)
-        if name.startswith("segment_") and name.endswith(".ts") and _plain(name):
-            yield name
+def _reachable(store: ObjectStore, prefix: str) -> Iterator[str]:
+    """Yield the names of our kind that the master leads to; a tier's own playlist is none."""
+    for playlist in _entries(_read(store, prefix + PLAYLIST_NAME)):
+        tier, slash, _ = playlist.partition("/")
+        if not slash or not is_written_once(f"{tier}/segment_0.ts"):
+            continue
+        for uri in _entries(_read(store, prefix + playlist)):
+            if is_written_once(f"{tier}/{uri}"):
+                yield f"{tier}/{uri}"
+        if is_written_once(playlist):
+            yield playlist
 
 
-def _entries(playlist: str) -> Iterator[str]:
-    return (line for line in playlist.splitlines() if line and not line.startswith("#"))
-
-
-def _plain(name: str) -> bool:
-    """Whether the name is of the kind that we write: it stays in its folder, whoever wrote it."""
-    return _OURS.fullmatch(name) is not None
+def _entries(playlist: str | None) -> Iterator[str]:
+    lines = (playlist or "").splitlines()
+    return (unquote(line) for line in lines if line and not line.startswith("#"))
 
 
 def _read(store: ObjectStore, key: str) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,8 @@ class SegmentFacts:
     """Why it is no good."""
     not_judged: str | None = None
     """Why it cannot be judged here, good or not."""
+    sha256: str | None = None
+    """Of the variant's segments up to and with this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +85,17 @@ def collect(
     Raises ``StoreUnavailable``; anything wrong with a segment is told, not raised.
     """
     scratch = stream.with_suffix(".segment")
+    digest = hashlib.sha256()
     with stream.open("wb") as file:
         for uri, stated_s in media.entries:
             try:
                 name = resolve(playlist, uri)
                 source.fetch(name, scratch, max_bytes=segment_bytes)
-                facts, payload = _segment(name, stated_s, scratch.read_bytes())
+                data = scratch.read_bytes()
+                digest.update(data)
+                facts, payload = _segment(name, stated_s, data)
                 file.write(payload)
+                facts = replace(facts, sha256=digest.hexdigest())
             except (ValueError, PermanentError) as error:
                 facts = SegmentFacts(uri, stated_s, fault=str(error))
             yield facts

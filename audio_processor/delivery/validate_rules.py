@@ -278,8 +278,10 @@ def metadata_rules(document: Mapping[str, object], rungs: Sequence[Rung]) -> Ite
                 "metadata.agrees", "warning", rung.name, "metadata.json does not name it."
             )
             continue
+        last = rung.segments[-1] if rung.segments else None
         for key, measured in (
             ("segments", len(rung.segments)),
+            ("sha256", last and last.sha256),
             ("average_bandwidth", rung.report.average_bandwidth),
         ):
             if measured is not None and rendition.get(key) != measured:

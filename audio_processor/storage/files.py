@@ -43,12 +43,18 @@ def os_errors_named(doing: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_file(target: Path, *, partials: Path, durable: bool) -> Iterator[int]:
+def whole_file(
+    target: Path,
+    *,
+    partials: Path,
+    durable: bool,
+    renaming: contextlib.AbstractContextManager[None] | None = None,
+) -> Iterator[int]:
     """Yield a file descriptor whose content is at ``target`` once the block has ended well.
 
     The bytes gather in a file of their own in ``partials``, a folder of the same file system,
-    and are renamed over ``target`` in one step; a block that raises leaves nothing. With
-    ``durable`` the content and the name are on disk before this returns.
+    and are renamed over ``target`` in one step, within ``renaming``; a block that raises leaves
+    nothing. With ``durable`` the content and the name are on disk before this returns.
     """
     partial = partials / f"{secrets.token_hex(12)}.partial"
     # not mkstemp: a store's files are for other users to read, as far as the umask lets them
@@ -60,7 +66,8 @@ def whole_file(target: Path, *, partials: Path, durable: bool) -> Iterator[int]:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        partial.replace(target)
+        with renaming or contextlib.nullcontext():
+            partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -8,8 +8,10 @@ live in a file system and are not kept; whoever serves the folder sets them by e
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +19,11 @@ from audio_processor.errors import (
     ConfigError,
     LimitExceeded,
     NameRejected,
+    ObjectChanged,
     SourceMissing,
     StoreUnavailable,
 )
-from audio_processor.ports import ByteProgress
+from audio_processor.ports import ByteProgress, Over
 from audio_processor.storage.files import (
     CHUNK_BYTES,
     make_folders,
@@ -35,6 +38,8 @@ from audio_processor.storage.keys import checked_key
 from audio_processor.storage.options import FolderOptions
 
 PARTIALS = ".partial"
+LOCK_TRIES = 500
+LOCK_PAUSE_S = 0.02
 
 
 class FolderStore:
@@ -73,6 +78,19 @@ class FolderStore:
                 return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
+    def version(self, key: str) -> str | None:
+        """Inode, size and time: a file that was renamed into place shares them with no other."""
+        path = self._path(key)
+        with os_errors_named(f"Cannot look at {quoted(key)} in {self.describe()}"):
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                self._check_root()
+                return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
+
     def download(
         self, key: str, target: Path, *, max_bytes: int, progress: ByteProgress | None = None
     ) -> int:
@@ -100,11 +118,12 @@ class FolderStore:
         *,
         content_type: str,
         cache_control: str | None = None,
+        over: Over | None = None,
         progress: ByteProgress | None = None,
     ) -> None:
         """Copy the file into the folder."""
         del content_type, cache_control
-        with self._replacing(key) as fd:
+        with self._replacing(key, over, progress) as fd:
             read_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 _copy(read_fd, fd, os.fstat(read_fd).st_size, progress)
@@ -112,12 +131,21 @@ class FolderStore:
                 os.close(read_fd)
 
     def write(
-        self, data: bytes, key: str, *, content_type: str, cache_control: str | None = None
+        self,
+        data: bytes,
+        key: str,
+        *,
+        content_type: str,
+        cache_control: str | None = None,
+        over: Over | None = None,
+        progress: ByteProgress | None = None,
     ) -> None:
         """Write the bytes into the folder."""
         del content_type, cache_control
-        with self._replacing(key) as fd:
+        with self._replacing(key, over, progress) as fd:
             write_all(fd, memoryview(data), 0)
+        if progress:
+            progress(len(data))
 
     def move(self, source_key: str, target_key: str) -> None:
         """Rename, in one step."""
@@ -180,14 +208,56 @@ class FolderStore:
             os.close(fd)
 
     @contextlib.contextmanager
-    def _replacing(self, key: str) -> Iterator[int]:
+    def _replacing(
+        self, key: str, over: Over | None, progress: ByteProgress | None
+    ) -> Iterator[int]:
         path = self._path(key)
         with os_errors_named(f"Cannot store {quoted(key)} in {self.describe()}"):
             self._check_root()
             make_folders(self._partials, root=self._root)
             make_folders(path.parent, root=self._root)
-            with whole_file(path, partials=self._partials, durable=True) as fd:
+            with whole_file(
+                path,
+                partials=self._partials,
+                durable=True,
+                renaming=self._renaming(key, over, progress),
+            ) as fd:
                 yield fd
+
+    @contextlib.contextmanager
+    def _renaming(
+        self, key: str, over: Over | None, progress: ByteProgress | None
+    ) -> Iterator[None]:
+        """Let a conditional write look and rename while no other one does."""
+        if over is None:
+            if progress:
+                progress(0)
+            yield
+            return
+        with self._sole_writer():
+            if progress:
+                progress(0)
+            if self.version(key) != over.version:
+                raise ObjectChanged(f"{quoted(key)} in {self.describe()} is another's by now.")
+            yield
+
+    @contextlib.contextmanager
+    def _sole_writer(self) -> Iterator[None]:
+        """Raises ``StoreUnavailable`` where another keeps at it: it was stopped in there."""
+        # the folder's own descriptor: whoever cleans up would take a lock file away
+        descriptor = os.open(self._partials, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for _ in range(LOCK_TRIES):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(LOCK_PAUSE_S)
+            else:
+                raise StoreUnavailable(f"Another writer holds {self.describe()} locked.")
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def _chunks(fd: int, size: int) -> Iterator[bytes]:

@@ -12,13 +12,13 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from audio_processor.errors import SourceMissing, StoreUnavailable
-from audio_processor.ports import ByteProgress
+from audio_processor.ports import ByteProgress, Over
 from audio_processor.storage.files import quoted
 from audio_processor.storage.keys import checked_key
 from audio_processor.storage.options import S3Options
 from audio_processor.storage.s3_calls import S3Calls
 from audio_processor.storage.s3_errors import code_of
-from audio_processor.storage.s3_read import download, facts_of, read_whole
+from audio_processor.storage.s3_read import download, etag_of, facts_of, read_whole
 from audio_processor.storage.s3_write import attributes, copy, put, upload
 
 
@@ -41,6 +41,10 @@ class S3Store:
         facts = facts_of(self._calls, checked_key(key))
         return None if facts is None else facts.size
 
+    def version(self, key: str) -> str | None:
+        """The ETag: of equal ones the content is equal."""
+        return etag_of(self._calls, checked_key(key))
+
     def download(
         self, key: str, target: Path, *, max_bytes: int, progress: ByteProgress | None = None
     ) -> int:
@@ -58,18 +62,28 @@ class S3Store:
         *,
         content_type: str,
         cache_control: str | None = None,
+        over: Over | None = None,
         progress: ByteProgress | None = None,
     ) -> None:
         """Store the file, in parts where it is larger than one."""
         having = attributes(self._options, content_type, cache_control)
-        upload(self._calls, source, checked_key(key), having, progress)
+        upload(self._calls, source, checked_key(key), having, over, progress)
 
     def write(
-        self, data: bytes, key: str, *, content_type: str, cache_control: str | None = None
+        self,
+        data: bytes,
+        key: str,
+        *,
+        content_type: str,
+        cache_control: str | None = None,
+        over: Over | None = None,
+        progress: ByteProgress | None = None,
     ) -> None:
         """Store the bytes in one request."""
         having = attributes(self._options, content_type, cache_control)
-        put(self._calls, checked_key(key), lambda: data, having)
+        put(self._calls, checked_key(key), lambda: data, having, over, progress)
+        if progress:
+            progress(len(data))
 
     def move(self, source_key: str, target_key: str) -> None:
         """Copy on the server, look at the copy, and only then delete."""

@@ -31,6 +31,10 @@ class S3Calls:
         self.options = options
         self.client = _client(options)
         self.endpoint = str(self.client.meta.endpoint_url)
+        self.knows_versions = True
+        """Whether the server takes ``If-Match`` on a write; False once it has refused."""
+        self.knows_conditions = True
+        """Whether it takes any condition."""
 
     def run(
         self,

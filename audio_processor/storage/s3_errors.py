@@ -16,6 +16,7 @@ from audio_processor.errors import (
     AudioProcessorError,
     DiskFull,
     LimitExceeded,
+    ObjectChanged,
     SourceMissing,
     StoreUnavailable,
 )
@@ -77,6 +78,11 @@ _KMS = Meaning("the KMS key is missing, disabled or not for the access key {key_
 
 _READ_CODES = {"AccessDenied": _NOT_SEEN, "NoSuchKey": _NOT_THERE}
 """What these codes mean as the answer to GetObject only."""
+
+_CHANGED = Meaning("another writer was there first", ObjectChanged)
+_WRITES = {"PutObject", "CompleteMultipartUpload", "ConditionalDelete"}
+_WRITE_CODES = {"PreconditionFailed": _CHANGED, "NoSuchKey": _CHANGED}
+"""What these codes mean as the answer to a conditional write."""
 
 _CODES = {
     "AccessDenied": _REFUSED,
@@ -196,6 +202,8 @@ def _meaning(operation: str, error: BaseException) -> Meaning:
         code = code_of(error)
         if operation == "GetObject" and code in _READ_CODES:
             return _READ_CODES[code]
+        if operation in _WRITES and code in _WRITE_CODES:
+            return _WRITE_CODES[code]
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return _CODES.get(code) or _STATUSES.get(status) or _UNKNOWN
     for kind, meaning in _CLASSES:

@@ -47,6 +47,26 @@ def facts_of(calls: S3Calls, key: str) -> Facts | None:
         return None
 
 
+def etag_of(calls: S3Calls, key: str) -> str | None:
+    """Return an object's ETag, also an empty one's, or None as ``facts_of`` does."""
+    facts = facts_of(calls, key)
+    if facts is None:
+        return None
+    if facts.etag:
+        return facts.etag
+
+    def attempt() -> str:
+        # no range fits an empty object
+        response = calls.client.get_object(Bucket=calls.options.bucket, Key=key)
+        with contextlib.closing(response["Body"]):
+            return str(response.get("ETag", ""))
+
+    try:
+        return calls.run("GetObject", key, attempt)
+    except SourceMissing:
+        return None
+
+
 def read_whole(calls: S3Calls, key: str, max_bytes: int) -> bytes:
     """Return a small object. Raises ``SourceMissing``, ``LimitExceeded``."""
     data = bytearray()

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from audio_processor.ports import ByteProgress
+from audio_processor.ports import ByteProgress, Over
 from audio_processor.storage.files import os_errors_named, quoted
 from audio_processor.storage.options import S3Options
 from audio_processor.storage.s3_calls import S3Calls
+from audio_processor.storage.s3_conditions import write_over
 from audio_processor.storage.s3_errors import FOREIGN, code_of
 from audio_processor.storage.s3_read import Facts, facts_of
 from audio_processor.storage.s3_spans import FileSpan, Span, in_parallel, part_size_for, spans
@@ -42,26 +43,42 @@ def attributes(
     return {name: value for name, value in named.items() if value}
 
 
-def put(calls: S3Calls, key: str, body: Callable[[], Any], having: Attributes) -> None:
+def put(
+    calls: S3Calls,
+    key: str,
+    body: Callable[[], Any],
+    having: Attributes,
+    over: Over | None,
+    progress: ByteProgress | None,
+) -> None:
     """Store an object in one request; ``body`` gives a fresh one for each attempt."""
 
-    def attempt() -> None:
-        calls.client.put_object(Bucket=calls.options.bucket, Key=key, Body=body(), **having)
+    def send(condition: Attributes) -> None:
+        if progress:
+            progress(0)
+        calls.client.put_object(
+            Bucket=calls.options.bucket, Key=key, Body=body(), **having, **condition
+        )
 
-    calls.run("PutObject", key, attempt)
+    write_over(calls, "PutObject", key, over, send)
 
 
 def upload(
-    calls: S3Calls, source: Path, key: str, having: Attributes, progress: ByteProgress | None
+    calls: S3Calls,
+    source: Path,
+    key: str,
+    having: Attributes,
+    over: Over | None,
+    progress: ByteProgress | None,
 ) -> None:
     """Store a file, in parts where it is larger than one."""
     with os_errors_named(f"Cannot store {quoted(key)} from {source}"), _opened(source) as fd:
         size = os.fstat(fd).st_size
         part_size = part_size_for(size, calls.options.part_size_bytes)
         if size > part_size:
-            _upload_in_parts(calls, fd, key, spans(size, part_size), having, progress)
+            _upload_in_parts(calls, fd, key, spans(size, part_size), having, over, progress)
             return
-        put(calls, key, lambda: FileSpan(fd, Span(0, size)), having)
+        put(calls, key, lambda: FileSpan(fd, Span(0, size)), having, over, progress)
         if progress:
             progress(size)
 
@@ -95,6 +112,7 @@ def _upload_in_parts(
     key: str,
     parts: Iterable[Span],
     having: Attributes,
+    over: Over | None,
     progress: ByteProgress | None,
 ) -> None:
     supported = calls.options.checksum_mode == "when_supported"
@@ -105,7 +123,7 @@ def _upload_in_parts(
         answer = calls.client.upload_part(Body=FileSpan(fd, span), **where, **checksum)
         return {name: answer[name] for name in ("ETag", "ChecksumCRC32") if name in answer}
 
-    _in_parts(calls, key, parts, send, having | checksum, progress)
+    _in_parts(calls, key, parts, send, having | checksum, over, progress)
 
 
 def _copy_in_parts(calls: S3Calls, source: str, target: str, facts: Facts) -> None:
@@ -121,7 +139,7 @@ def _copy_in_parts(calls: S3Calls, source: str, target: str, facts: Facts) -> No
     having = attributes(calls.options, facts.content_type, facts.cache_control)
     having |= {"Metadata": facts.metadata or {}}
     part_size = part_size_for(facts.size, calls.options.part_size_bytes)
-    _in_parts(calls, target, spans(facts.size, part_size), send, having, None)
+    _in_parts(calls, target, spans(facts.size, part_size), send, having, None, None)
 
 
 class _Part(NamedTuple):
@@ -138,6 +156,7 @@ def _in_parts(
     parts: Iterable[Span],
     send: Callable[[Attributes, Span], dict[str, str]],
     having: Attributes,
+    over: Over | None,
     progress: ByteProgress | None,
 ) -> None:
     """Make one object of parts; ``send`` makes one attempt at one part.
@@ -165,25 +184,35 @@ def _in_parts(
     try:
         tasks = [task(number, span) for number, span in enumerate(parts, start=1)]
         done = sorted(in_parallel(tasks, calls.options.max_concurrency, progress))
-        _complete(calls, upload, done)
+        _complete(calls, upload, done, over, progress)
     except BaseException:
         with contextlib.suppress(*FOREIGN):
             calls.client.abort_multipart_upload(**upload)
         raise
 
 
-def _complete(calls: S3Calls, upload: dict[str, str], parts: list[_Part]) -> None:
+def _complete(
+    calls: S3Calls,
+    upload: dict[str, str],
+    parts: list[_Part],
+    over: Over | None,
+    progress: ByteProgress | None,
+) -> None:
     listed = [{"PartNumber": part.number} | part.answer for part in parts]
 
-    def attempt() -> None:
+    def send(condition: Attributes) -> None:
+        if progress:
+            progress(0)
         try:
-            calls.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})
+            calls.client.complete_multipart_upload(
+                **upload, MultipartUpload={"Parts": listed}, **condition
+            )
         except ClientError as error:
             # an earlier attempt may have been carried out and only its answer lost
             if code_of(error) != "NoSuchUpload" or not _is_stored(calls, upload["Key"], parts):
                 raise
 
-    calls.run("CompleteMultipartUpload", upload["Key"], attempt)
+    write_over(calls, "CompleteMultipartUpload", upload["Key"], over, send)
 
 
 def _is_stored(calls: S3Calls, key: str, parts: list[_Part]) -> bool:

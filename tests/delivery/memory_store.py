@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audio_processor.errors import LimitExceeded, SourceMissing, StoreUnavailable
-from audio_processor.ports import ByteProgress
+from audio_processor.errors import LimitExceeded, ObjectChanged, SourceMissing, StoreUnavailable
+from audio_processor.ports import ByteProgress, Over
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,16 @@ class MemoryStore:
     log: list[tuple[str, str]] = field(default_factory=list)
     writes_left: int | None = None
     at_each_change: Callable[[], None] = lambda: None
+    before_each_put: Callable[[str], None] = lambda _key: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def size(self, key: str) -> int | None:
         stored = self.objects.get(key)
         return None if stored is None else len(stored.data)
+
+    def version(self, key: str) -> str | None:
+        stored = self.objects.get(key)
+        return None if stored is None else hashlib.sha256(stored.data).hexdigest()
 
     def download(
         self, key: str, target: Path, *, max_bytes: int, progress: ByteProgress | None = None
@@ -52,14 +58,22 @@ class MemoryStore:
         *,
         content_type: str,
         cache_control: str | None = None,
+        over: Over | None = None,
         progress: ByteProgress | None = None,
     ) -> None:
-        self._store(key, Stored(source.read_bytes(), content_type, cache_control))
+        self._store(key, Stored(source.read_bytes(), content_type, cache_control), over)
 
     def write(
-        self, data: bytes, key: str, *, content_type: str, cache_control: str | None = None
+        self,
+        data: bytes,
+        key: str,
+        *,
+        content_type: str,
+        cache_control: str | None = None,
+        over: Over | None = None,
+        progress: ByteProgress | None = None,
     ) -> None:
-        self._store(key, Stored(data, content_type, cache_control))
+        self._store(key, Stored(data, content_type, cache_control), over)
 
     def move(self, source_key: str, target_key: str) -> None:
         raise AssertionError("publishing moves nothing")
@@ -73,8 +87,11 @@ class MemoryStore:
     def describe(self) -> str:
         return "memory"
 
-    def _store(self, key: str, stored: Stored) -> None:
+    def _store(self, key: str, stored: Stored, over: Over | None) -> None:
+        self.before_each_put(key)
         with self._lock:
+            if over is not None and over.version != self.version(key):
+                raise ObjectChanged(f"{key} is another's.")
             if self.writes_left == 0:
                 raise StoreUnavailable("The store is down.")
             if self.writes_left is not None:

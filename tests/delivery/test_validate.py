@@ -35,8 +35,8 @@ def store(packaged: Package) -> MemoryStore:
         store,
         output_prefix=f"{NAME}/",
         cache_control=CacheControl(),
-        before_first_write=lambda: None,
-        before_last_write=lambda: None,
+        generation="g1",
+        renew=lambda: None,
     )
     return store
 
@@ -111,34 +111,34 @@ def spoil_average(ladder: Path) -> None:
 
 
 def spoil_endlist(ladder: Path) -> None:
-    edit(ladder / "med" / "playlist.m3u8", "#EXT-X-ENDLIST\n", "")
+    edit(ladder / "med" / "playlist_g1.m3u8", "#EXT-X-ENDLIST\n", "")
 
 
 def spoil_extinf(ladder: Path) -> None:
-    edit(ladder / "low" / "playlist.m3u8", "#EXTINF:4.", "#EXTINF:5.")
+    edit(ladder / "low" / "playlist_g1.m3u8", "#EXTINF:4.", "#EXTINF:5.")
 
 
 def spoil_target(ladder: Path) -> None:
-    edit(ladder / "high" / "playlist.m3u8", "TARGETDURATION:10", "TARGETDURATION:9")
+    edit(ladder / "high" / "playlist_g1.m3u8", "TARGETDURATION:10", "TARGETDURATION:9")
 
 
 def spoil_segment(ladder: Path) -> None:
-    (ladder / "med" / "segment_001.ts").unlink()
+    (ladder / "med" / "segment_g1_001.ts").unlink()
 
 
 def spoil_segment_bytes(ladder: Path) -> None:
-    path = ladder / "med" / "segment_001.ts"
+    path = ladder / "med" / "segment_g1_001.ts"
     path.write_bytes(path.read_bytes()[: 188 * 20 + 7])
 
 
 def spoil_packet(ladder: Path) -> None:
-    path = ladder / "low" / "segment_001.ts"
+    path = ladder / "low" / "segment_g1_001.ts"
     data = path.read_bytes()
     path.write_bytes(data[: 188 * 40] + data[188 * 41 :])
 
 
 def spoil_order(ladder: Path) -> None:
-    low, high = ladder / "low" / "segment_000.ts", ladder / "low" / "segment_001.ts"
+    low, high = ladder / "low" / "segment_g1_000.ts", ladder / "low" / "segment_g1_001.ts"
     data = low.read_bytes()
     low.write_bytes(high.read_bytes())
     high.write_bytes(data)
@@ -149,11 +149,11 @@ def spoil_variant(ladder: Path) -> None:
 
 
 def spoil_way_out(ladder: Path) -> None:
-    edit(ladder / "playlist.m3u8", "low/playlist.m3u8", "../../etc/passwd")
+    edit(ladder / "playlist.m3u8", "low/playlist_g1.m3u8", "../../etc/passwd")
 
 
 def spoil_names(ladder: Path) -> None:
-    edit(ladder / "low" / "playlist.m3u8", "segment_001", "x" * 5000)
+    edit(ladder / "low" / "playlist_g1.m3u8", "segment_g1_001", "x" * 5000)
 
 
 def spoil_master(ladder: Path) -> None:
@@ -342,7 +342,7 @@ def test_http_source_is_bounded_and_stays_in_its_folder(ladder: Path, tmp_path: 
     with serving(ladder) as server:
         source = HttpSource(f"{server.url}ladder/")
         with pytest.raises(LimitExceeded):
-            source.fetch("low/segment_000.ts", tmp_path / "a", max_bytes=1000)
+            source.fetch("low/segment_g1_000.ts", tmp_path / "a", max_bytes=1000)
         with pytest.raises(SourceMissing):
             source.fetch("nothing.ts", tmp_path / "a", max_bytes=1000)
         with pytest.raises(SourceMissing, match="403"):
@@ -408,8 +408,8 @@ def published(
         store,
         output_prefix=f"{NAME}/",
         cache_control=CacheControl(),
-        before_first_write=lambda: None,
-        before_last_write=lambda: None,
+        generation="g1",
+        renew=lambda: None,
     )
     return StoreSource(store, NAME)
 

@@ -309,17 +309,24 @@ def test_a_job_past_its_lease_stops_even_before_the_heartbeat_says_so() -> None:
         job.check()
 
 
-def test_a_job_that_publishes_is_not_interrupted_but_loses_its_lease() -> None:
+def test_a_job_is_cancelled_once_by_whatever_comes_first() -> None:
     job = Job(Claim("u", "u.wav", 1, "token", "w"), lambda _: None, lease_s=10.0)
     told: list[Exception] = []
     job.on_cancel(told.append)
-    job.begin_publishing()
     job.cancel(Interrupted("stopping"))
-    job.check()
     job.cancel(LeaseLost("another's"))
-    with pytest.raises(LeaseLost):
+    with pytest.raises(Interrupted):
         job.check()
-    assert [type(error) for error in told] == [LeaseLost]
+    assert [type(error) for error in told] == [Interrupted]
+
+
+def test_attempts_of_one_track_mark_their_objects_differently() -> None:
+    jobs = [
+        Job(Claim("u", "u.wav", 1, token, "w"), lambda _: None, lease_s=10.0)
+        for token in ("a", "b")
+    ]
+    assert len({job.generation for job in jobs}) == 2
+    assert all("a" != job.generation != "b" for job in jobs), "the token is not given away"
 
 
 def test_what_cannot_be_recorded_for_want_of_a_right_ends_the_daemon(

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from audio_processor.errors import (
     ConfigError,
     DiskFull,
     NameRejected,
+    ObjectChanged,
     SourceMissing,
     StoreUnavailable,
 )
-from audio_processor.ports import ObjectStore
+from audio_processor.ports import ObjectStore, Over
 from audio_processor.storage import FolderOptions, open_store
 from audio_processor.storage.files import STALE_AFTER_S, os_errors_named, write_all
 
@@ -219,3 +221,20 @@ def test_a_root_that_cannot_be_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing"):
         open_store(FolderOptions(tmp_path / "nothing", create=False))
     assert not (tmp_path / "nothing").exists()
+
+
+def test_of_many_that_write_over_the_same_version_one_wins(folder: ObjectStore) -> None:
+    put(folder, "k", b"old")
+    over = Over(folder.version("k"))
+
+    def try_it(number: int) -> bool:
+        try:
+            folder.write(b"%d" % number, "k", content_type="audio/mp4", over=over)
+        except ObjectChanged:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [number for number, did in enumerate(pool.map(try_it, range(24))) if did]
+    assert len(won) == 1
+    assert folder.read("k", max_bytes=9) == b"%d" % won[0]

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audio_processor.errors import LimitExceeded, NameRejected, SourceMissing, StoreUnavailable
-from audio_processor.ports import ObjectStore
+from audio_processor.errors import (
+    LimitExceeded,
+    NameRejected,
+    ObjectChanged,
+    SourceMissing,
+    StoreUnavailable,
+)
+from audio_processor.ports import ObjectStore, Over
 from tests.storage.conftest import PART_BYTES
 
 AUDIO = "audio/mp4"
@@ -125,6 +131,68 @@ def test_the_limit_itself_is_allowed(store: ObjectStore, tmp_path: Path) -> None
     assert store.download("k", tmp_path / "t", max_bytes=5) == 5
     assert store.read("empty", max_bytes=0) == b""
     assert store.download("empty", tmp_path / "e", max_bytes=0) == 0
+
+
+# ── conditions ───────────────────────────────────────────────────────────────────────────
+
+
+def put_over(store: ObjectStore, key: str, data: bytes, version: str | None) -> None:
+    store.write(data, key, content_type=AUDIO, over=Over(version))
+
+
+def test_a_version_tells_contents_apart(store: ObjectStore) -> None:
+    assert store.version("k") is None
+    put(store, "k", b"one")
+    first = store.version("k")
+    assert first is not None and first == store.version("k")
+    put(store, "k", b"two")
+    assert store.version("k") not in {None, first}
+    put(store, "empty", b"")
+    assert store.version("empty") is not None
+
+
+def test_a_write_over_nothing_is_refused_where_there_is_something(store: ObjectStore) -> None:
+    put_over(store, "k", b"one", None)
+    with pytest.raises(ObjectChanged, match="k"):
+        put_over(store, "k", b"two", None)
+    assert get(store, "k") == b"one"
+
+
+def test_a_write_over_a_version_replaces_that_one_alone(store: ObjectStore) -> None:
+    put(store, "k", b"one")
+    first = store.version("k")
+    put_over(store, "k", b"two", first)
+    assert get(store, "k") == b"two"
+    with pytest.raises(ObjectChanged):
+        put_over(store, "k", b"three", first)
+    assert get(store, "k") == b"two"
+
+
+@pytest.mark.parametrize("size", [10, PART_BYTES + 1])
+def test_files_go_up_on_conditions_too(store: ObjectStore, tmp_path: Path, size: int) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(size))
+    store.upload(source, "k", content_type=AUDIO, over=Over(None))
+    with pytest.raises(ObjectChanged):
+        store.upload(source, "k", content_type=AUDIO, over=Over(None))
+    assert store.size("k") == size
+    version = store.version("k")
+    source.write_bytes(os.urandom(size))
+    store.upload(source, "k", content_type=AUDIO, over=Over(version))
+    assert store.version("k") != version
+
+
+def test_whoever_may_not_write_any_more_is_stopped_before_the_request(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    (tmp_path / "source").write_bytes(b"new")
+    for write in (
+        lambda: store.write(b"new", "k", content_type=AUDIO, progress=stop),
+        lambda: store.upload(tmp_path / "source", "k", content_type=AUDIO, progress=stop),
+    ):
+        with pytest.raises(Stop):
+            write()
+    assert store.size("k") is None
 
 
 # ── move ─────────────────────────────────────────────────────────────────────────────────

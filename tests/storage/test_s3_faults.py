@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from audio_processor.errors import StoreUnavailable
-from audio_processor.ports import ObjectStore
+from audio_processor.errors import LeaseLost, ObjectChanged, StoreUnavailable
+from audio_processor.ports import ObjectStore, Over
 from audio_processor.storage import S3Options, open_store
 from tests.servers.flaky_proxy import Answer, Fault, FlakyProxy, Seen, s3_error
 from tests.storage.conftest import PART_BYTES
@@ -227,3 +227,57 @@ def test_a_copy_that_failed_with_a_good_status_is_no_copy(
     with pytest.raises(StoreUnavailable):
         store.move("a", "b")
     assert store.read("a", max_bytes=9) == b"x"
+
+
+# ── conditional writes ───────────────────────────────────────────────────────────────────
+
+
+def test_a_repeated_write_asks_again_whether_it_may(
+    s3_store: ObjectStore, proxy: FlakyProxy, tmp_path: Path
+) -> None:
+    """A worker that was stopped in the middle of a request finds its connection broken."""
+    (tmp_path / "source").write_bytes(b"x")
+    asked: list[int] = []
+
+    def may(moved: int) -> None:
+        asked.append(moved)
+        if len(asked) == 2:
+            raise LeaseLost("another worker has it")
+
+    proxy.inject("reset", when=method("PUT"))
+    with pytest.raises(LeaseLost):
+        s3_store.upload(tmp_path / "source", "k", content_type="audio/wav", progress=may)
+    assert len([seen for seen in proxy.seen if seen.method == "PUT"]) == 1
+    assert s3_store.size("k") is None
+
+
+def test_a_write_whose_answer_was_lost_may_find_itself_there(
+    s3_store: ObjectStore, proxy: FlakyProxy
+) -> None:
+    proxy.inject("lost", when=method("PUT"))
+    with pytest.raises(ObjectChanged):
+        s3_store.write(b"x", "k", content_type="audio/wav", over=Over(None))
+    assert s3_store.read("k", max_bytes=9) == b"x"
+
+
+def test_versions_are_asked_of_servers_that_know_them(
+    s3_store: ObjectStore, proxy: FlakyProxy
+) -> None:
+    s3_store.write(b"x", "k", content_type="audio/wav")
+    proxy.inject(Answer(200, b"", {"ETag": '"new"'}), when=lambda seen: "if-match" in seen.headers)
+    s3_store.write(b"y", "k", content_type="audio/wav", over=Over('"old"'))
+    assert proxy.pending == 0
+    assert [s.headers.get("if-match") for s in proxy.seen if s.method == "PUT"] == [None, '"old"']
+
+
+def test_a_server_without_conditions_is_written_to_all_the_same(
+    s3_store: ObjectStore, proxy: FlakyProxy
+) -> None:
+    def conditional(seen: Seen) -> bool:
+        return seen.method == "PUT" and bool({"if-match", "if-none-match"} & set(seen.headers))
+
+    proxy.inject(*[s3_error(501, "NotImplemented")] * 2, when=conditional)
+    s3_store.write(b"x", "k", content_type="audio/wav", over=Over(None))
+    s3_store.write(b"y", "k", content_type="audio/wav", over=Over(None))
+    assert s3_store.read("k", max_bytes=9) == b"y"
+    assert proxy.pending == 1, "it is asked once"
