@@ -16,6 +16,7 @@ from audio_processor.dsp.jit import kernel
 from audio_processor.model import Block
 
 _NOMINAL_S = 0.0007
+_LARGEST = np.finfo(np.float32).max
 SMOOTHING_CELLS = 7
 """Length of the window, a Hann of 5 ms, that levels are smoothed with; see ``hann_weights``."""
 SMOOTHING_LATENCY_CELLS = SMOOTHING_CELLS // 2
@@ -50,7 +51,7 @@ def cell_energies(block: Block, energies: NDArray[np.float32]) -> None:
 def multiply_cells(block: Block, gains: NDArray[np.float32]) -> None:
     """Multiply stereo by a gain that is linear between the cells' borders, in place.
 
-    Where both borders' gain is one, samples stay as they are.
+    Where both borders' gain is one, samples stay as they are. Finite samples stay finite.
     """
     flat = block.reshape(-1)
     cells = gains.size - 1
@@ -62,7 +63,8 @@ def multiply_cells(block: Block, gains: NDArray[np.float32]) -> None:
         step = (right - left) * np.float32(2.0 / width)
         values = flat[cell * width : (cell + 1) * width]
         for i in range(width):
-            values[i] *= left + step * np.float32(i >> 1)
+            value = values[i] * (left + step * np.float32(i >> 1))
+            values[i] = min(max(value, -_LARGEST), _LARGEST)
 
 
 @kernel()

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_processor.dsp.jit import kernel
-from audio_processor.dsp.symmetric_fir import CHANNELS, Values, add_pairs
+from audio_processor.dsp.symmetric_fir import CHANNELS, Values, add_pairs, push_hop
 from audio_processor.model import Block
 
 Factor = Literal[2, 4]
@@ -83,8 +83,7 @@ class Interpolator:
         """Return the phases of the hop ``latency_frames`` back; valid until the next call."""
         window, phases, filters = self._window, self._phases, self._filters
         hop_values = phases.shape[1]
-        window[:-hop_values] = window[hop_values:]
-        window[-hop_values:] = hop.reshape(-1)
+        push_hop(window, hop)
         first = self.latency_frames * CHANNELS
         phases.fill(0.0)
         phases[0] = window[first : first + hop_values]

@@ -7,8 +7,11 @@ and a loud one. A high-pass takes out what squaring puts below the harmonics: th
 and most of the differences.
 
 At 100 % a steady tone in the band gains a second harmonic 30 dB below it, whatever its level;
-that is the most, since the envelope is never below the band. What else appears, aliases
-and the envelope's own motion, stays 90 dB below a steady tone at any rate from 22.05 kHz.
+that is the most, since the envelope is never below the band. Aliases stay 90 dB below
+a steady tone at any rate from 22.05 kHz; but of a harmonic that would lie just above half the
+rate, one is left just below (above 0.464 of the rate, less than the harmonic would be). Where
+a tone's samples beat with the rate, the envelope moves with them: the harmonic is then not
+quite steady, its sidebands 60 dB below the tone.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from audio_processor.model import Block
 
 FULL_SHARE = 2.0 * 10.0 ** (-30.0 / 20.0)
 """The squared band's weight at 100 %: half of it is a steady tone's second harmonic."""
-RELEASE_MS = 60.0
+HOLD_S, RELEASE_S = 0.020, 0.060
 BUTTERWORTH_4_Q = (0.541196, 1.306563)
 HOP_FRAMES: Final = 4096
 CELL_FRAMES: Final = STEEP_PAIRS
@@ -83,8 +86,8 @@ class _Stream:
         self._dry = Delay(self.latency_frames, HOP_FRAMES)
         self._share = FULL_SHARE * glow.amount_percent / 100.0
         cell_s = CELL_FRAMES / sample_rate_hz
-        self._decay = math.exp(-cell_s / (RELEASE_MS / 1000.0))
-        hold_cells = math.ceil(0.5 / glow.low_hz / cell_s)
+        self._decay = math.exp(-cell_s / RELEASE_S)
+        hold_cells = math.ceil(HOLD_S / cell_s)
         self._peaks = np.zeros(HOP_FRAMES // CELL_FRAMES + 1 + hold_cells, dtype=np.float32)
         self._weights = np.zeros(HOP_FRAMES // CELL_FRAMES + 1, dtype=np.float32)
         self._envelope = np.zeros(1)
@@ -125,8 +128,9 @@ def _to_weights(
     """Write ``share / envelope`` at the borders of the cells that end one before the newest.
 
     At a border the envelope is the largest peak of the cell behind it, of the one before it
-    and of as many as half a period of the band's lowest tone lasts: no value of the band
-    exceeds it, and a steady tone holds it steady. From there it falls by ``decay`` a cell.
+    and of ``HOLD_S`` further back, which is longer than half a period of the lowest tone: no
+    sample of the band exceeds it, and a steady tone holds it steady. Then it falls by
+    ``decay`` a cell.
     """
     reach = peaks.size - weights.size + 1
     weights[0] = weights[-1]
