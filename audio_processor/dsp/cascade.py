@@ -65,6 +65,11 @@ class Cascade:
         self._frames += len(block)
         return done
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing rings: silence in is silence out from here on."""
+        return not self._state.any()
+
     def settle(self, levels: Sequence[float]) -> None:
         """Set the state to what a constant input, one level a channel, has left since forever."""
         if self._matrix:

@@ -60,7 +60,7 @@ class HighPass:
             if silent:
                 yield block[:silent]
             if silent < len(block):
-                waiting.append(block[silent:])
+                waiting.append(block[silent:].copy())  # its maker may use the block again
                 waited += len(block) - silent
             if waited >= opening_frames:
                 yield from _open(cascade, waiting, opening_frames)
