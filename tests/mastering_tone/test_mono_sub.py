@@ -30,7 +30,7 @@ def test_the_side_goes_by_24_db_an_octave_and_the_mid_stays(below_hz: float, rat
 
 @CORNERS
 def test_mid_and_side_stay_in_phase_at_every_frequency(below_hz: float) -> None:
-    at_hz = np.geomspace(below_hz / 3, 20_000.0, 200)
+    at_hz = np.geomspace(below_hz / 3, 20_000.0, 60)
     mid = response(MonoSub(below_hz), 44_100, at_hz)
     side = response(
         MonoSub(below_hz), 44_100, at_hz,
@@ -66,7 +66,7 @@ def test_below_the_corner_left_and_right_are_one(below_hz: float) -> None:
 
 @CORNERS
 def test_its_delay_is_bounded_and_gone_above(below_hz: float) -> None:
-    at_hz = np.geomspace(below_hz / 8, 10_000.0, 400)
+    at_hz = np.geomspace(below_hz / 8, 10_000.0, 150)
     phase = np.unwrap(np.angle(response(MonoSub(below_hz), 44_100, at_hz)))
     delay_s = -np.gradient(phase, 2 * np.pi * at_hz)
     assert delay_s.max() <= 0.55 / below_hz
