@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_processor.model import (
-    Envelope,
     GainCurve,
     LimitedBy,
     Loudness,
@@ -96,7 +95,6 @@ class Programme:
     frames: int
     loudness: Loudness
     facts: SignalFacts
-    envelope: Envelope
     waveform: Waveform
     levels: Levels
     image: StereoImage

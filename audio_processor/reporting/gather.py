@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audio_processor.dsp.stage import watched
 from audio_processor.mastering.profile import Profile, power
 from audio_processor.media.decode import decode
 from audio_processor.media.ffmpeg import Supervisor
@@ -117,10 +118,10 @@ def gather_file(
 def measure(recording: Recording, advance: Advance) -> Programme:
     """Decode the recording through the meters. Raises what decoding raises."""
     meter = ProgrammeMeter(recording.sample_rate_hz)
-    with recording.open() as blocks:
+    with recording.open() as decoded:
+        blocks = watched(decoded, recording.frames, advance) if recording.frames else decoded
         for block in blocks:
             meter.push(block)
-            advance(min(1.0, meter.frames / max(1, recording.frames)))
     return meter.result()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audio_processor.dsp import gating
 from audio_processor.reporting.axes import (
@@ -22,8 +21,9 @@ from audio_processor.reporting.axes import (
     thinned,
     time_ticks,
 )
-from audio_processor.reporting.data import Programme, ReportData, Series
+from audio_processor.reporting.data import Levels, Programme, ReportData, Series
 from audio_processor.reporting.markup import Markup, element, number
+from audio_processor.reporting.series import lufs
 
 LANE_HEIGHT, CHART_HEIGHT, LOW_CHART_HEIGHT = 120.0, 250.0, 150.0
 GAIN_HEIGHT, REDUCTION_HEIGHT = 180.0, 130.0
@@ -50,7 +50,8 @@ def waveform(programme: Programme, duration_s: float, kind: str, label: str) -> 
     top, bottom = lane.y(high), lane.y(low)
     levels = programme.levels
     rms = thinned(_middles(levels.rms.size, 1, levels.tenth_s), levels.rms**2)
-    heard = np.sqrt(rms.mean)
+    heard = np.pad(np.sqrt(rms.mean), 1, mode="edge") if rms.at.size else rms.mean
+    at = _to_the_ends(rms.at, programme.duration_s)
     ticks = [(0.0, "0"), *((sign * 0.5, "−6") for sign in (1, -1)), (1.0, "0 dBFS"), (-1.0, "")]
     ticks[0] = (0.0, "−∞")
     return figure(
@@ -60,7 +61,7 @@ def waveform(programme: Programme, duration_s: float, kind: str, label: str) -> 
         element("path", d=band(lane.x(x), bottom, top), class_=f"{kind} area peaks"),
         element(
             "path",
-            d=band(lane.x(rms.at), lane.y(-heard), lane.y(heard)),
+            d=band(lane.x(at), lane.y(-heard), lane.y(heard)),
             class_=f"{kind} area rms",
         ),
         class_="lane",
@@ -77,9 +78,13 @@ def _columns(programme: Programme) -> tuple[Series, Series, Series]:
     down, up = thinned(x, low), thinned(x, high)
     if not down.at.size:
         return down.at, down.low, up.high
-    # from the very beginning to the very end: a short track has few columns
-    x = np.concatenate(([0.0], down.at, [programme.duration_s]))
-    return x, np.pad(down.low, 1, mode="edge"), np.pad(up.high, 1, mode="edge")
+    at = _to_the_ends(down.at, programme.duration_s)
+    return at, np.pad(down.low, 1, mode="edge"), np.pad(up.high, 1, mode="edge")
+
+
+def _to_the_ends(at: Series, duration_s: float) -> Series:
+    """Return the columns' places with the very beginning and end: a short track has few."""
+    return np.concatenate(([0.0], at, [duration_s])) if at.size else at
 
 
 # ── loudness ─────────────────────────────────────────────────────────────────────────────
@@ -92,12 +97,10 @@ def loudness(data: ReportData, label: str) -> Markup | None:
     of its momentary loudness.
     """
     halves = [(kind, each) for kind, each in _halves(data) if _loudness_line(each)[1].size]
-    if not halves:
+    if not any(np.isfinite(_loudness_line(each)[1]).any() for _, each in halves):
         return None
     target = data.delivered.targets.integrated_lufs if data.delivered else None
     low, high = _loudness_span([_loudness_line(each)[1] for _, each in halves], target)
-    if high <= low:
-        return None
     chart = frame((0.0, duration_of(data)), (low, high), CHART_HEIGHT)
     shapes: list[Markup] = []
     for kind, programme in halves:
@@ -151,8 +154,6 @@ def _integrated_marks(data: ReportData, chart: Frame) -> list[Markup]:
 def _loudness_span(lines: list[Series], target: float | None) -> tuple[float, float]:
     known = np.concatenate([values[np.isfinite(values) & (values > -70.0)] for values in lines])
     anchors = [] if target is None else [target]
-    if not known.size:
-        return (-40.0, 0.0) if target is None else (target - 18.0, target + 6.0)
     top = max([float(known.max()) + 2.0, *(a + 3.0 for a in anchors)])
     bottom = min([float(np.percentile(known, 4)) - 3.0, *(a - 9.0 for a in anchors)])
     high = 3.0 * math.ceil(top / 3.0)
@@ -204,9 +205,9 @@ def _planned(data: ReportData) -> tuple[Series, Series] | None:
 
 def level_change(before: Programme, after: Programme) -> tuple[Series, Series]:
     """Return times and the change of momentary loudness, in LU; NaN in quiet passages."""
-    b, a = before.levels, after.levels
-    there = _paired(a.momentary_lufs.size, a.tenth_s, b.momentary_lufs.size, b.tenth_s)
-    earlier, later = b.momentary_lufs[there], a.momentary_lufs[: there.size]
+    later = after.levels.momentary_lufs
+    earlier = _momentary_at(before.levels, later.size, after.levels.tenth_s)
+    later = later[: earlier.size]
     floors = [
         max(gating.ABSOLUTE_GATE_LUFS, (each.loudness.integrated_lufs or 0.0) - QUIET_LU)
         for each in (before, after)
@@ -214,8 +215,22 @@ def level_change(before: Programme, after: Programme) -> tuple[Series, Series]:
     loud = (np.nan_to_num(earlier, nan=-200.0) > floors[0]) & (
         np.nan_to_num(later, nan=-200.0) > floors[1]
     )
-    times = _middles(there.size, _MOMENTARY_TENTHS, a.tenth_s)
+    times = _middles(earlier.size, _MOMENTARY_TENTHS, after.levels.tenth_s)
     return times, np.where(loud, later - earlier, np.nan)
+
+
+def _momentary_at(levels: Levels, count: int, tenth_s: float) -> Series:
+    """Return the momentary loudness in another programme's windows, while both last.
+
+    Where 100 ms are no whole number of frames the two have windows of different lengths.
+    """
+    borders = _middles(levels.energy.size + 1, 0, levels.tenth_s)
+    running = np.concatenate(([0.0], np.cumsum(levels.energy))) * levels.tenth_s
+    window_s = _MOMENTARY_TENTHS * tenth_s
+    starts = _middles(count, 0, tenth_s)
+    starts = starts[starts + window_s <= borders[-1] + levels.tenth_s / 2.0]
+    sums = np.interp(starts + window_s, borders, running) - np.interp(starts, borders, running)
+    return lufs(np.maximum(sums, 0.0) / window_s)
 
 
 def reduction(data: ReportData, label: str) -> Markup | None:
@@ -285,15 +300,6 @@ def _halves(data: ReportData) -> list[tuple[str, Programme]]:
 def _middles(count: int, tenths: int, tenth_s: float) -> Series:
     middles: Series = (np.arange(count, dtype=np.float64) + tenths / 2.0) * tenth_s
     return middles
-
-
-def _paired(count: int, hop_s: float, other_count: int, other_hop_s: float) -> NDArray[np.int64]:
-    """Return which of the other's values is nearest in time to each of ours, while it has any.
-
-    100 ms are no whole number of frames at every rate.
-    """
-    nearest: NDArray[np.int64] = np.rint(np.arange(count) * (hop_s / other_hop_s)).astype(np.int64)
-    return nearest[: np.searchsorted(nearest, other_count)]
 
 
 def _level_line(chart: Frame, value: float, kind: str) -> Markup:

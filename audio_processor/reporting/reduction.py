@@ -6,19 +6,29 @@ function of the programme, and the limiter's gain computer needs nothing but its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from audio_processor.dsp.gating import hop_layout
 from audio_processor.dsp.limiter import MARGIN_DB
 from audio_processor.dsp.reduction import GainComputer, ReductionTimes
+from audio_processor.mastering.analyse import analyse
+from audio_processor.mastering.catalogue import STAGES
+from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.governor import CELLS_PER_HOP, CHUNK_HOPS, PEAK_CELLS
+from audio_processor.mastering.parameters import OutOfRange, parameters
 from audio_processor.mastering.plan import PlanLimits, make_plan
+from audio_processor.mastering.stage import MasteringStage
+from audio_processor.mastering.stages.input_level import InputLevel
 from audio_processor.mastering.tiers import levelled_envelope
-from audio_processor.model import Analysis, Envelope, Plan
-from audio_processor.reporting.data import Delivered, GainDone, Programme, Series
+from audio_processor.model import Analysis, Blocks, Envelope, Plan, StageFigures
+from audio_processor.reporting.data import Delivered, GainDone, Series
 
 SAME_DB = 0.02
-"""Plans whose gains differ by less are one: the document rounds to 0.001 dB."""
+"""Levels and gains that differ by less are one: documents round to 0.001 dB."""
+
+_KNOWN = {**STAGES, InputLevel.name: InputLevel}
 
 
 def gain_done(analysis: Analysis, plan: Plan, told: Delivered) -> GainDone:
@@ -33,29 +43,53 @@ def gain_done(analysis: Analysis, plan: Plan, told: Delivered) -> GainDone:
     )
 
 
-def replayed(before: Programme, told: Delivered, limits: PlanLimits) -> GainDone | None:
-    """Return the same of an upload delivered earlier, by planning it again.
+def replayed(
+    blocks: Blocks, sample_rate_hz: int, told: Delivered, limits: PlanLimits
+) -> GainDone | None:
+    """Return the same of an upload delivered earlier: mastered and planned once more.
 
-    None where that is not the plan that was carried out, or cannot be known to be: a mastering
-    chain stood before it, or other settings or another version made it.
+    None where what comes out is not what was carried out: another version or other settings
+    made it, or the chain cannot be made from what was told of it (a match with a reference).
+    Raises what decoding raises.
     """
-    if told.mastering is not None and told.mastering.stages:
+    stages = told_stages(told.mastering.stages if told.mastering else ())
+    if stages is None:
         return None
-    analysis = Analysis(
-        sample_rate_hz=before.sample_rate_hz,
-        channels=2,
-        frames=before.frames,
-        source=before.loudness,
-        mastered=before.loudness,
-        envelope=before.envelope,
-        facts=before.facts,
-        waveform=before.waveform,
-    )
+    analysis = analyse(blocks, sample_rate_hz, Chain(stages))
     plan = make_plan(analysis, told.targets, limits)
-    same_mode = plan.mode == told.plan.mode
-    if not same_mode or abs(plan.gain_db - told.plan.gain_db) > SAME_DB:
-        return None
-    return gain_done(analysis, plan, told)
+    same = (
+        plan.mode == told.plan.mode
+        and _near(analysis.mastered.integrated_lufs, told.mastered_loudness.integrated_lufs)
+        and _near(plan.gain_db, told.plan.gain_db)
+    )
+    return gain_done(analysis, plan, told) if same else None
+
+
+def told_stages(told: Iterable[StageFigures]) -> tuple[MasteringStage, ...] | None:
+    """Return the stages that were told of; None where one is not all told."""
+    stages: list[MasteringStage] = []
+    for each in told:
+        kind = _KNOWN.get(each.stage)
+        if kind is None:
+            return None
+        declared = {field.name: field.default for field, _ in parameters(kind)}
+        if set(declared) != set(each.parameters):
+            return None
+        values = {
+            name: round(value) if isinstance(declared[name], int) else value
+            for name, value in each.parameters.items()
+        }
+        try:
+            stages.append(kind(**values))
+        except OutOfRange:
+            return None
+    return tuple(stages)
+
+
+def _near(value_db: float | None, told_db: float | None) -> bool:
+    if value_db is None or told_db is None:
+        return value_db is told_db
+    return abs(value_db - told_db) <= SAME_DB
 
 
 def reduction_db(envelope: Envelope, gain_db: float, ceiling_dbtp: float) -> Series:

@@ -160,7 +160,6 @@ class ProgrammeMeter:
             frames=self._frames,
             loudness=measured.loudness,
             facts=measured.facts,
-            envelope=measured.envelope,
             waveform=measured.waveform,
             levels=levels(measured.envelope, moments),
             image=image,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from audio_processor.dsp.stage import watched
 from audio_processor.errors import NameRejected, PermanentError, SourceMissing
 from audio_processor.mastering.plan import PlanLimits
 from audio_processor.mastering.studio import Studio
@@ -62,17 +63,16 @@ def gather_upload(
     raw = fetch.raw()
     before = None if raw is None else fetch.before(raw)
     after = fetch.after()
-    measured = before[1] if before else None
     data = assemble(
         settings,
         story=_story(row),
         file_name=row.file_name,
         source=delivered.source if delivered else before[2] if before else None,
         delivered=delivered,
-        before=measured,
+        before=before[1] if before else None,
         after=after[1] if after else None,
         profiles=studio.profiles,
-        gain=_gain(measured, delivered, settings),
+        gain=fetch.gain(before[0], delivered) if before and delivered else None,
         notes=tuple(fetch.notes),
     )
     return Gathered(data, before[0] if before else None, after[0] if after else None)
@@ -174,23 +174,26 @@ class _Fetch:
             self.notes.append(f"There is no picture of after: {error}")
             return None
 
+    def gain(self, before: Recording, told: Delivered) -> GainDone | None:
+        """Return what the plan's gain came to, or None where it cannot be found out."""
+        self._enter("plan again")
+        loudness = self._settings.loudness
+        limits = PlanLimits(
+            max_gain_db=loudness.max_gain_db,
+            max_gain_reduction_db=loudness.max_gain_reduction_db,
+        )
+        try:
+            with before.open() as blocks:
+                told_of = watched(blocks, before.frames, self._advance) if before.frames else blocks
+                return replayed(told_of, before.sample_rate_hz, told, limits)
+        except PermanentError:  # what was decoded a moment ago
+            return None
+
     def _track_id(self) -> str:
         return self._row.output_key or track_id_of(self._row.file_name)
 
     def _output_prefix(self) -> str:
         return f"{self._settings.storage.processed_prefix}{self._track_id()}/"
-
-
-def _gain(
-    before: Programme | None, delivered: Delivered | None, settings: Settings
-) -> GainDone | None:
-    if before is None or delivered is None:
-        return None
-    loudness = settings.loudness
-    limits = PlanLimits(
-        max_gain_db=loudness.max_gain_db, max_gain_reduction_db=loudness.max_gain_reduction_db
-    )
-    return replayed(before, delivered, limits)
 
 
 def _story(row: UploadRow) -> Story:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from audio_processor.dsp.facts import SILENCE_DBFS
 from audio_processor.dsp.spectrum import band_limit_loss_lu
 from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.model import LimitedBy, SignalFacts, Tier
@@ -86,11 +87,19 @@ def _loudness(data: ReportData, told: Delivered) -> Verdict:
         low, high = (signed(each, 2) for each in (min(values), max(values)))
         span = low if low == high else f"{low} to {high}"
         return Verdict("pass", "Loudness", f"Every file measures {span} LUFS; asked for: {limit}.")
-    listed = "; ".join(
-        f"{each.name} {level(each.loudness.integrated_lufs, 'LUFS')}{_because(each)}"
-        for each in off
+    return Verdict("attention", "Loudness", f"Off the target of {limit}: {_listed(off)}.")
+
+
+def _listed(files: list[DeliveredFile]) -> str:
+    """Return each file's loudness, those off for one reason together."""
+    groups: dict[LimitedBy | None, list[str]] = {}
+    for each in files:
+        measured = level(each.loudness.integrated_lufs, "LUFS")
+        groups.setdefault(each.limited_by, []).append(f"{each.name} {measured}")
+    return "; ".join(
+        ", ".join(entries) + (f" ({REASONS[reason]})" if reason else "")
+        for reason, entries in groups.items()
     )
-    return Verdict("attention", "Loudness", f"Off the target of {limit}: {listed}.")
 
 
 def _on_target(each: DeliveredFile, target: float, tolerance: float) -> bool:
@@ -182,9 +191,15 @@ def _band_limits(data: ReportData, told: Delivered) -> Iterator[Verdict]:
 def _source(facts: SignalFacts, data: ReportData) -> Iterator[Verdict]:
     loudness = data.before.loudness if data.before else None
     loudness = loudness or (data.delivered.source_loudness if data.delivered else None)
-    silent = loudness is not None and loudness.integrated_lufs is None
+    peak = loudness.true_peak_dbtp if loudness else None
+    silent = loudness is not None and (peak is None or peak < SILENCE_DBFS)
     if silent:
-        yield Verdict("attention", "Silence", "Nothing in the source is above −70 LUFS for 400 ms.")
+        yield Verdict(
+            "attention",
+            "Silence",
+            f"The source peaks at {level(peak, 'dBTP')}; what is below {signed(SILENCE_DBFS, 0)} "
+            "dBFS counts as silence.",
+        )
     yield _clipping(facts)
     if facts.decoder_spikes:
         yield Verdict(
@@ -193,7 +208,7 @@ def _source(facts: SignalFacts, data: ReportData) -> Iterator[Verdict]:
             f"{facts.decoder_spikes} isolated samples far above full scale were repaired; none "
             "belong in a sound file.",
         )
-    yield _dc(facts)
+    yield _dc(facts, data.after)
     if not silent:
         yield _edges(facts)
 
@@ -212,13 +227,17 @@ def _clipping(facts: SignalFacts) -> Verdict:
     )
 
 
-def _dc(facts: SignalFacts) -> Verdict:
-    largest = max((abs(offset) for offset in facts.dc_offset), default=0.0)
+def _dc(facts: SignalFacts, after: Programme | None) -> Verdict:
+    largest = _largest_dc(facts)
     dbfs = "none" if largest < 1e-7 else f"{signed(20 * math.log10(largest), 0)} dBFS"
     outcome: Outcome = "pass" if largest <= MAX_DC else "attention"
-    return Verdict(
-        outcome, "DC offset", f"{largest:.5f} of full scale ({dbfs}); allowed: {MAX_DC:g}."
-    )
+    left = f" {_largest_dc(after.facts):.5f} is left in the m4a." if after is not None else ""
+    sentence = f"{largest:.5f} of full scale in the source ({dbfs}); allowed: {MAX_DC:g}.{left}"
+    return Verdict(outcome, "DC offset", sentence)
+
+
+def _largest_dc(facts: SignalFacts) -> float:
+    return max((abs(offset) for offset in facts.dc_offset), default=0.0)
 
 
 def _edges(facts: SignalFacts) -> Verdict:
