@@ -178,10 +178,12 @@ class DatabaseManager:
         values = {"available_at": clock.now(self._dialect, plus_s=delay_s)}
         self._settle(claim, Settlement(PENDING, "retried", error_code, error_message, values))
 
-    def hand_back(self, claim: Claim) -> None:
-        """Back to pending at once, with the attempt refunded. Raises ``LeaseLost``."""
+    def hand_back(self, claim: Claim, *, delay_s: float = 0.0) -> None:
+        """Back to pending, with the attempt refunded. Raises ``LeaseLost``."""
         attempts = uploads(self._dialect).c.attempts
-        values = {"attempts": case((attempts > 0, attempts - 1), else_=0)}
+        values: dict[str, Any] = {"attempts": case((attempts > 0, attempts - 1), else_=0)}
+        if delay_s > 0:
+            values["available_at"] = clock.now(self._dialect, plus_s=delay_s)
         self._settle(claim, Settlement(PENDING, "handed_back", values=values))
 
     def _tell_of(self, buried: Buried) -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,7 @@ from audio_processor.telemetry import Metrics, MetricsProgress, NullProgress, Pr
 from database_manager import QueueStatus, UploadRecord
 
 if TYPE_CHECKING:
+    from audio_processor.breaker import Breaker
     from audio_processor.mastering.preset import Preset
     from audio_processor.outcome import Failed
     from audio_processor.pipeline import Line
@@ -94,6 +96,8 @@ class AudioProcessor:
         self._workers: set[Worker] = set()
         self._stopped = False
         self._line: Line | None = None
+        self._breaker: Breaker | None = None
+        self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
         self._store: ObjectStore | None = None
 
     @classmethod
@@ -134,7 +138,8 @@ class AudioProcessor:
 
         A track that will be tried again later counts as one that did not. Rows inserted
         meanwhile are left for the next run. Safe beside other workers and overlapping runs.
-        Raises ``DatabaseUnavailable`` when the queue cannot be reached.
+        Raises ``DatabaseUnavailable`` when the queue cannot be reached, ``StoreUnavailable``
+        when the store does not answer to begin with.
         """
         buried = self._buried
         ended = self._drain_pending()
@@ -222,6 +227,8 @@ class AudioProcessor:
             lambda job: line.run(job, self._progress),
             worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
             options=wiring.worker_options(self.settings),
+            breaker=self._open_breaker(),
+            before_failed=self._withdraw_unrecorded,
             on_failed=self._move_to_failed,
             on_ended=self._count,
         )
@@ -232,6 +239,9 @@ class AudioProcessor:
         try:
             yield worker
         finally:
+            self._undertaker.submit(
+                bool
+            ).result()  # burials come to their ends before the call does
             with self._lock:
                 self._workers.discard(worker)
 
@@ -256,6 +266,7 @@ class AudioProcessor:
 
     def close(self) -> None:
         """Remove the scratch folder and close the connections."""
+        self._undertaker.shutdown()
         with self._lock:
             if self._line is not None:
                 self._line.scratch.close()
@@ -326,8 +337,31 @@ class AudioProcessor:
         failed = Failed(error_code, error_message)
         with self._lock:
             self._buried += 1
-        self._move_to_failed(claim, failed)
         self._count(Ended(claim, failed), 0.0)
+        # on a thread of its own: the claim loop must not wait for a store that is slow
+        self._undertaker.submit(self._bury_objects, claim, failed)
+
+    def _bury_objects(self, claim: Claim, failed: Failed) -> None:
+        try:
+            self._withdraw_unrecorded(claim, failed)
+        except Exception as error:  # the row is right already
+            log.warning("ladder not withdrawn", upload_id=claim.upload_id, error=str(error))
+        self._move_to_failed(claim, failed)
+
+    def _withdraw_unrecorded(self, claim: Claim, _failed: Failed) -> None:
+        """Take a ladder off the air that an attempt published and did not live to record.
+
+        What an earlier run completed stays public. Raises ``StoreUnavailable``.
+        """
+        from audio_processor.delivery.replace import withdraw
+
+        record = self.queue.find(claim.upload_id)
+        attempts = () if record is None else record.history
+        if len(attempts) < 2 or any(attempt.outcome == "completed" for attempt in attempts):
+            return
+        prefix = f"{self.settings.storage.processed_prefix}{track_id_of(claim.file_name)}/"
+        if withdraw(self.store, prefix, claim.upload_id):
+            log.warning("ladder withdrawn", upload_id=claim.upload_id, prefix=prefix)
 
     def _count(self, ended: Ended, seconds: float) -> None:
         outcome = ended.outcome
@@ -364,6 +398,15 @@ class AudioProcessor:
             return
         except Exception as error:  # the row is right already; the object stays where it is
             log.warning("raw object not moved", upload_id=claim.upload_id, error=str(error))
+
+    def _open_breaker(self) -> Breaker:
+        """The store's, shared by all workers."""
+        from audio_processor.breaker import Breaker
+
+        with self._lock:
+            if self._breaker is None:
+                self._breaker = Breaker(self.store.ping)
+            return self._breaker
 
     def _open_line(self) -> Line:
         with self._lock:

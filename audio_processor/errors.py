@@ -20,6 +20,7 @@
     │   └── DiskFull           scratch or the target folder has no room
     ├── VerificationFailed     what was encoded is not what was promised; bounded retry
     ├── LeaseLost              another worker owns the row: stop, publish and record nothing
+    │   └── LeaseLapsed        it could not be renewed: stop, and hand the row back if it is there
     ├── Interrupted            this worker is stopping: hand the row back, attempt refunded
     └── RequestRefused         what an operator asked of the queue cannot be done
         ├── UnknownUpload      no row has this id or file name
@@ -140,6 +141,12 @@ class LeaseLost(AudioProcessorError):
     """Another worker owns the row now; nothing more may be published or recorded."""
 
     code = "lease_lost"
+
+
+class LeaseLapsed(LeaseLost):
+    """The database did not answer until the lease had run out; perhaps nobody has the row yet."""
+
+    code = "lease_lapsed"
 
 
 class Interrupted(AudioProcessorError):

@@ -7,8 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from audio_processor.errors import Interrupted, LeaseLost
+from audio_processor.errors import DatabaseUnavailable, LeaseLapsed, LeaseLost
 from audio_processor.model import Claim
+
+_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 2.0
 
 
 def generation(lease_token: str) -> str:
@@ -41,6 +44,8 @@ class Job:
         self._held_until = clock() + lease_s
         self._lock = threading.Lock()
         self._error: Exception | None = None
+        self._cancelled = threading.Event()
+        self._unanswered = False
         self._on_cancel: list[Callable[[Exception], None]] = []
         self.generation = generation(claim.lease_token)
         """Marks what this attempt publishes: see ``generation``."""
@@ -52,8 +57,28 @@ class Job:
         """
         self._raise_if_cancelled()
         asked_at = self._clock()
+        self._unanswered = True
         self._renew(self.claim)
+        self._unanswered = False
         self._held_until = asked_at + self._lease_s
+
+    def insist(self, ask: Callable[[], object]) -> None:
+        """Ask something of the database, again and again while the lease lasts.
+
+        A database that restarts is back before that; raises ``LeaseLapsed`` if it is not, and
+        whatever else ``ask`` and ``check`` raise.
+        """
+        pause_s = _PAUSE_S
+        while True:
+            self.check()
+            try:
+                ask()
+            except DatabaseUnavailable:
+                self._unanswered = True
+                self._cancelled.wait(min(pause_s, max(0.0, self.lease_left_s)))
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                return
 
     @property
     def lease_left_s(self) -> float:
@@ -79,6 +104,7 @@ class Job:
                 return
             self._error = error
             stops = tuple(self._on_cancel)
+        self._cancelled.set()
         for stop in stops:
             stop(error)
 
@@ -86,10 +112,12 @@ class Job:
         """Raise the error that the job was cancelled with, or ``LeaseLost`` past the lease's end.
 
         A process that was stopped and woken finds its lease run out before its heartbeat does.
+        Where the last renewal was not answered it is ``LeaseLapsed``: the database was away.
         """
         self._raise_if_cancelled()
         if self.lease_left_s <= 0.0:
-            self.cancel(LeaseLost("The lease ran out before it could be renewed."))
+            kind = LeaseLapsed if self._unanswered else LeaseLost
+            self.cancel(kind("The lease ran out before it could be renewed."))
             self._raise_if_cancelled()
 
     def _raise_if_cancelled(self) -> None:

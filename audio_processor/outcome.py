@@ -4,8 +4,11 @@
 the job ended with                          the row
 ==========================================  ================================================
 a ``Receipt``                               completed
+``LeaseLapsed``                             pending again if nobody has it, attempt refunded
 ``LeaseLost``                               is another worker's: nothing is written
 ``PermanentError``                          failed
+a ``TransientError`` while a service is     pending again after a pause, the attempt refunded
+away
 anything else while stopping; a cancel      pending again, the attempt refunded
 ``TransientError``                          pending again after a pause, ``max_attempts`` times
 ``VerificationFailed``, anything unforeseen  the same, at most ``UNFORESEEN_ATTEMPTS`` times
@@ -14,10 +17,10 @@ anything else while stopping; a cancel      pending again, the attempt refunded
 A result or a verdict that came in while stopping still counts. Any other error then cannot
 be told from the stop's own doing, so the track is handed back.
 
-An outage (``StoreUnavailable``, ``DatabaseUnavailable``) is not the track's fault, but it
-counts as an attempt too: a row that can never be processed must come to an end. Its pauses
-start four times higher and are at least half of their ceiling, so that with the default
-six attempts a track outlives an outage of half an hour.
+``StoreUnavailable`` and ``DatabaseUnavailable`` of a service that answers when it is asked
+count as attempts: it may be this very object that it cannot give, and a row that can never be
+processed must come to an end. Their pauses start four times higher and are at least half of
+their ceiling, so that with the default six attempts a track outlives half an hour of that.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from dataclasses import dataclass
 from audio_processor.errors import (
     AudioProcessorError,
     DatabaseUnavailable,
+    LeaseLapsed,
     LeaseLost,
     PermanentError,
     StoreUnavailable,
@@ -74,7 +78,9 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True)
 class HandBack:
-    """Back to pending at once with the attempt refunded: this worker is stopping."""
+    """Back to pending with the attempt refunded: the worker is stopping, or a service is away."""
+
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +115,31 @@ class BackoffPolicy:
         return patient.ceiling_s(attempt) * (1 + _unit(jitter())) / 2
 
 
-def decide(
+def decide(  # noqa: PLR0911  # a table, a line of it a return
     result: Receipt | BaseException,
     *,
     attempt: int,
     max_attempts: int,
     backoff: BackoffPolicy,
     stopping: bool,
+    outage: bool = False,
     jitter: Jitter,
 ) -> Outcome:
-    """Return what becomes of the row. ``attempt`` is this job's own number, 1 the first."""
+    """Return what becomes of the row. ``attempt`` is this job's own number, 1 the first.
+
+    ``outage``: the service that failed the job does not answer anybody.
+    """
     match result:
         case Receipt():
             return Completed(result.summary)
-        case LeaseLost():
+        case LeaseLost() if not isinstance(result, LeaseLapsed):
             return Abandon(sentence(result))
         case PermanentError():
             return Failed(result.code, sentence(result))
-        case _ if stopping or _is_cancel(result):
+        case _ if stopping or isinstance(result, LeaseLapsed) or _is_cancel(result):
             return HandBack()
+        case TransientError() if outage:
+            return HandBack(backoff.delay_s(1, jitter))
         case StoreUnavailable() | DatabaseUnavailable():
             allowed, delay_s = max_attempts, backoff.outage_delay_s(attempt, jitter)
         case TransientError():

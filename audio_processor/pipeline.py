@@ -50,7 +50,7 @@ class Line:
         published, and no file or process outlives the call.
         """
         track_id = track_id_of(job.claim.file_name)
-        self.reserve_output(job.claim, track_id)
+        job.insist(partial(self.reserve_output, job.claim, track_id))
         with self.scratch.job_folder() as folder:
             limits = process_limits(self.settings.limits)
             supervisor = Supervisor(self.binary, folder, limits, self.placement)
@@ -115,7 +115,7 @@ class _Track:
             output_prefix=f"{storage.processed_prefix}{self.track_id}/",
             generation=self.job.generation,
             cache_control=CacheControl(**dict(storage.cache_control)),
-            renew=self.job.renew,
+            renew=partial(self.job.insist, self.job.renew),
             check=self.job.check,
             advance=self._advance,
         )

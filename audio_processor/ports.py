@@ -38,6 +38,9 @@ class ObjectStore(Protocol):
     A store that cannot do it writes as if nothing had been asked.
     """
 
+    def ping(self) -> None:
+        """Return if the store answers: one request, not repeated. Raises ``StoreUnavailable``."""
+
     def size(self, key: str) -> int | None:
         """Bytes of the object, or None where there is none (or we may not see it)."""
 
@@ -121,8 +124,11 @@ class Queue(Protocol):
     ) -> None:
         """Back to pending, not to be claimed before ``delay_s`` seconds have passed."""
 
-    def hand_back(self, claim: Claim) -> None:
-        """Back to pending at once with the attempt refunded: the worker is stopping."""
+    def hand_back(self, claim: Claim, *, delay_s: float = 0.0) -> None:
+        """Back to pending with the attempt refunded, not to be claimed before ``delay_s``.
+
+        For what is not the track's doing: the worker is stopping, or a service is away.
+        """
 
 
 class Progress(Protocol):

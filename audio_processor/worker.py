@@ -6,6 +6,7 @@ last job has ended: a worker that is draining still owns what it is working on.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import random, uniform
 
+from audio_processor.breaker import OUTAGE, Breaker
 from audio_processor.errors import (
     AudioProcessorError,
     ConfigError,
     DatabaseUnavailable,
     Interrupted,
+    LeaseLapsed,
     LeaseLost,
+    StoreUnavailable,
 )
 from audio_processor.job import Job
 from audio_processor.model import Claim, Receipt
@@ -38,13 +42,14 @@ from audio_processor.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_OUTAGE = BackoffPolicy(base_s=2.0, cap_s=60.0)
-"""Between claims while the database is away: nobody's attempt is at stake."""
+_RECORDING_S = 900.0
+"""For so long an outcome is kept for a database that does not take it."""
+RECORDING = BackoffPolicy(base_s=0.25, cap_s=5.0)
 _LOOP_PULSE_S = 15.0
 """However long it rests, the claim loop shows so often that it lives."""
 
 Process = Callable[[Job], Receipt]
-OnFailed = Callable[[Claim, Failed], None]
+Tell = Callable[[Claim, Failed], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,9 @@ class Ended:
 class Worker:
     """Runs claimed tracks down the line and records what became of each.
 
-    ``process`` takes a job to its receipt; ``on_failed`` is told of a track that failed for
-    good, after its row says so. Thread-safe.
+    ``process`` takes a job to its receipt. ``before_failed`` is told of a track that is about
+    to fail for good while its row is still ours (raises ``StoreUnavailable`` where it has to be
+    put off), ``on_failed`` after its row says so. Thread-safe.
     """
 
     def __init__(
@@ -87,19 +93,25 @@ class Worker:
         worker_id: str,
         options: WorkerOptions,
         *,
-        on_failed: OnFailed = lambda _claim, _failed: None,
+        breaker: Breaker | None = None,
+        before_failed: Tell = lambda _claim, _failed: None,
+        on_failed: Tell = lambda _claim, _failed: None,
         on_ended: Callable[[Ended, float], None] = lambda _ended, _seconds: None,
     ) -> None:
         self.worker_id = worker_id
         self._queue = queue
         self._process = process
         self._options = options
+        self._breaker = breaker or Breaker(lambda: None)
+        self._before_failed = before_failed
         self._on_failed = on_failed
         self._on_ended = on_ended
         self._jobs: set[Job] = set()
         self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._given_up = threading.Event()
+        self._claim_failures = 0
         self.last_loop_at = time.monotonic()
         self.database_reachable = False
         self.fatal: ConfigError | None = None
@@ -110,7 +122,6 @@ class Worker:
     def run(self) -> None:
         """Claim and process until ``stop``; return when every job has ended. The daemon."""
         running: set[Future[Ended]] = set()
-        failures = 0
         with self._heartbeat(), self._pool() as pool:
             while not self._stopping.is_set():
                 self.last_loop_at = time.monotonic()
@@ -118,19 +129,10 @@ class Worker:
                 if len(running) >= self._options.concurrency:
                     self.rest(self._options.poll_interval_s)
                     continue
-                try:
-                    claim = self._queue.claim(self.worker_id)
-                    self.database_reachable, failures = True, 0
-                except DatabaseUnavailable as error:
-                    self.database_reachable, failures = False, failures + 1
-                    delay_s = _OUTAGE.delay_s(failures, random)
-                    log.warning(
-                        "database unavailable", error=str(error), retry_in_s=round(delay_s, 1)
-                    )
-                    self.rest(delay_s)
+                if (pause_s := self._breaker.pause_s(len(running))) > 0:
+                    self.rest(pause_s)
                     continue
-                if claim is None:
-                    self.rest(self._options.poll_interval_s * uniform(0.8, 1.2))
+                if (claim := self._claim()) is None:
                     continue
                 future = pool.submit(self._work, claim)
                 future.add_done_callback(lambda _: self._wake.set())
@@ -139,11 +141,32 @@ class Worker:
         if self.fatal is not None:
             raise self.fatal
 
+    def _claim(self) -> Claim | None:
+        """Claim a track, or rest for as long as there is none to be had."""
+        try:
+            claim = self._queue.claim(self.worker_id)
+        except DatabaseUnavailable as error:
+            self._claim_failures += 1
+            self.database_reachable = False
+            delay_s = OUTAGE.outage_delay_s(self._claim_failures, random)
+            log.warning("database unavailable", error=str(error), retry_in_s=round(delay_s, 1))
+            self.rest(delay_s)
+            return None
+        if self._claim_failures:
+            log.info("database available again")
+        self._claim_failures, self.database_reachable = 0, True
+        if claim is None:
+            self.rest(self._options.poll_interval_s * uniform(0.8, 1.2))
+        return claim
+
     def run_pending(self, upload_ids: Sequence[str]) -> list[Ended]:
         """Process these uploads, each at most once, and return how each ended. The cron run.
 
-        Those that another worker has taken meanwhile are left to it.
+        Those that another worker has taken meanwhile are left to it, and the rest to the next
+        run once the store does not answer. Raises ``DatabaseUnavailable``, and
+        ``StoreUnavailable`` where it does not answer to begin with.
         """
+        self._breaker.require()
         ended: list[Ended] = []
         waiting = iter(upload_ids)
         taking = threading.Lock()
@@ -152,7 +175,7 @@ class Worker:
             while not self._stopping.is_set():
                 with taking:
                     upload_id = next(waiting, None)
-                if upload_id is None:
+                if upload_id is None or not self._breaker.reachable:
                     return
                 claim = self._queue.claim(self.worker_id, upload_id=upload_id)
                 if claim is not None:
@@ -167,7 +190,11 @@ class Worker:
         return ended
 
     def run_one(self, upload_id: str) -> Ended | None:
-        """Claim the named row and process it; None where it cannot be claimed now."""
+        """Claim the named row and process it; None where it cannot be claimed now.
+
+        Raises ``StoreUnavailable`` where the store does not answer.
+        """
+        self._breaker.require()
         with self._heartbeat():
             claim = self._queue.claim(self.worker_id, upload_id=upload_id)
             return None if claim is None else self._work(claim)
@@ -191,7 +218,8 @@ class Worker:
         deadline.start()
 
     def interrupt(self) -> None:
-        """Hand back every running job."""
+        """Hand back every running job, and keep no outcome for a database that is away."""
+        self._given_up.set()
         for job in self._running():
             job.cancel(Interrupted("The worker is stopping; the track was handed back."))
 
@@ -199,6 +227,11 @@ class Worker:
     def stopping(self) -> bool:
         """Whether ``stop`` was called."""
         return self._stopping.is_set()
+
+    @property
+    def store_reachable(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._breaker.reachable
 
     def _drain(self, running: set[Future[Ended]]) -> None:
         while any(not future.done() for future in running):
@@ -234,39 +267,80 @@ class Worker:
             result = error
             if not isinstance(error, AudioProcessorError):
                 log.exception("unforeseen error", upload_id=job.claim.upload_id)
-        return decide(
+        outcome = decide(
             result,
             attempt=job.claim.attempt,
             max_attempts=self._options.max_attempts,
             backoff=self._options.backoff,
             stopping=isinstance(result, Interrupted),
+            outage=self._is_outage(result),
             jitter=random,
         )
+        return self._put_off(job.claim, outcome) if isinstance(outcome, Failed) else outcome
+
+    def _is_outage(self, result: Receipt | BaseException) -> bool:
+        """Whether the job failed because the store is away for everybody."""
+        if isinstance(result, Receipt):
+            self._breaker.trust()
+        if not isinstance(result, StoreUnavailable):
+            return False
+        if self._breaker.is_away():
+            return True
+        self._breaker.doubt(result)
+        return False
+
+    def _put_off(self, claim: Claim, failed: Failed) -> Outcome:
+        """Do what a failure needs done before it; without a store the track comes again later."""
+        try:
+            self._before_failed(claim, failed)
+        except StoreUnavailable as error:
+            log.warning("failure put off", upload_id=claim.upload_id, error=str(error))
+            return HandBack(self._options.backoff.delay_s(1, random))
+        except Exception:  # the failure is the news, and it is to be told
+            log.exception("before a failed track", upload_id=claim.upload_id)
+        return failed
 
     def _record(self, claim: Claim, outcome: Outcome) -> Outcome:
-        """Write the outcome into the row; a lost lease means that there is nothing to write."""
-        try:
-            match outcome:
-                case Completed(summary):
-                    self._queue.complete(claim, summary)
-                case Failed(error_code, error_message):
-                    self._queue.fail(claim, error_code=error_code, error_message=error_message)
-                    self._told_of_failure(claim, outcome)
-                case RetryLater(error_code, error_message, delay_s):
-                    self._queue.retry_later(
-                        claim, error_code=error_code, error_message=error_message, delay_s=delay_s
-                    )
-                case HandBack():
-                    self._queue.hand_back(claim)
-                case Abandon():
-                    pass
-        except LeaseLost:
-            return Abandon("The lease was lost before the outcome could be recorded.")
-        except DatabaseUnavailable as error:
-            # The lease runs out and another worker takes the row: nothing is lost.
-            log.error("outcome not recorded", upload_id=claim.upload_id, error=str(error))
-            return Abandon("The database could not be reached to record the outcome.")
+        """Write the outcome into the row; a lost lease means that there is nothing to write.
+
+        A database that is away is waited for: while nobody else takes the row, the token is
+        still good. After that the lease has run out, and another worker takes the row.
+        """
+        until = time.monotonic() + _RECORDING_S
+        for failures in itertools.count(1):
+            try:
+                self._write(claim, outcome)
+                break
+            except LeaseLost:
+                return Abandon("The lease was lost before the outcome could be recorded.")
+            except DatabaseUnavailable as error:
+                delay_s = RECORDING.outage_delay_s(failures, random)
+                log.warning(
+                    "outcome not recorded",
+                    upload_id=claim.upload_id,
+                    error=str(error),
+                    retry_in_s=round(delay_s, 1),
+                )
+                if time.monotonic() > until or self._given_up.wait(delay_s):
+                    return Abandon("The database could not be reached to record the outcome.")
+        if isinstance(outcome, Failed):
+            self._told_of_failure(claim, outcome)
         return outcome
+
+    def _write(self, claim: Claim, outcome: Outcome) -> None:
+        match outcome:
+            case Completed(summary):
+                self._queue.complete(claim, summary)
+            case Failed(error_code, error_message):
+                self._queue.fail(claim, error_code=error_code, error_message=error_message)
+            case RetryLater(error_code, error_message, delay_s):
+                self._queue.retry_later(
+                    claim, error_code=error_code, error_message=error_message, delay_s=delay_s
+                )
+            case HandBack(delay_s):
+                self._queue.hand_back(claim, delay_s=delay_s)
+            case Abandon():
+                pass
 
     def _told_of_failure(self, claim: Claim, failed: Failed) -> None:
         """Tell of it; whatever goes wrong there, the row is recorded already."""
@@ -308,7 +382,7 @@ class Worker:
             job.cancel(error)
         except DatabaseUnavailable as error:
             if job.lease_left_s <= self._options.heartbeat_s:
-                job.cancel(LeaseLost(f"The lease could not be renewed in time: {error}"))
+                job.cancel(LeaseLapsed(f"The lease could not be renewed in time: {error}"))
         except Exception as error:  # cancelled already, or unforeseen: the job's own thread reports
             log.debug("heartbeat skipped", upload_id=job.claim.upload_id, error=str(error))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from audio_processor.delivery.generation import is_written_once
+from audio_processor.delivery.metadata import METADATA_NAME
 from audio_processor.delivery.playlist import PLAYLIST_NAME
 from audio_processor.errors import LimitExceeded, SourceMissing
 from audio_processor.ports import ObjectStore
@@ -53,16 +54,21 @@ def former(store: ObjectStore, prefix: str) -> Former:
     return Former(live, tuple(dict.fromkeys(dead)))
 
 
-def withdraw(store: ObjectStore, prefix: str) -> bool:
-    """Take away the master, if there is one: no listener is led to the ladder any more.
+def withdraw(store: ObjectStore, prefix: str, upload_id: str) -> bool:
+    """Take away the upload's master, if it has one: no listener is led to its ladder any more.
 
-    For a track that an attempt published and did not live to record. Raises
-    ``StoreUnavailable``.
+    Another upload's, which metadata.json tells, is left alone. Raises ``StoreUnavailable``.
     """
-    there = store.version(prefix + PLAYLIST_NAME) is not None
-    if there:
-        store.delete(prefix + PLAYLIST_NAME)
-    return there
+    if store.version(prefix + PLAYLIST_NAME) is None:
+        return False
+    try:
+        told = json.loads(_read(store, prefix + METADATA_NAME) or "{}")
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(told, dict) or told.get("upload_id") != upload_id:
+        return False
+    store.delete(prefix + PLAYLIST_NAME)
+    return True
 
 
 def document(names: Iterable[str]) -> str:

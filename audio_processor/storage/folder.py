@@ -67,6 +67,11 @@ class FolderStore:
         """Where this store is, for messages."""
         return f"folder {self._root}"
 
+    def ping(self) -> None:
+        """Return if the folder is there."""
+        with os_errors_named(f"Cannot look at {self.describe()}"):
+            self._check_root()
+
     def size(self, key: str) -> int | None:
         """Bytes of the file, or None where there is none."""
         path = self._path(key)

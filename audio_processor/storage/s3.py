@@ -7,6 +7,7 @@ wrong secret look alike; a read of one byte tells them apart.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -18,8 +19,11 @@ from audio_processor.storage.keys import checked_key
 from audio_processor.storage.options import S3Options
 from audio_processor.storage.s3_calls import S3Calls
 from audio_processor.storage.s3_errors import code_of
-from audio_processor.storage.s3_read import download, etag_of, facts_of, read_whole
+from audio_processor.storage.s3_read import download, etag_of, facts_of, ping, read_whole
 from audio_processor.storage.s3_write import attributes, copy, put, upload
+
+PING_KEY = "ping"
+"""An object that need not be there: without s3:ListBucket any other would do as well."""
 
 
 class S3Store:
@@ -35,6 +39,11 @@ class S3Store:
     def describe(self) -> str:
         """Where this store is, for messages."""
         return f"s3://{self._options.bucket} at {self._calls.endpoint}"
+
+    def ping(self) -> None:
+        """Return if S3 answers a request for an object, whether it is there or not."""
+        with contextlib.suppress(SourceMissing):
+            ping(self._calls, PING_KEY)
 
     def size(self, key: str) -> int | None:
         """Bytes of the object, or None where there is none or we may not see it."""

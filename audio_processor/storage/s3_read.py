@@ -37,6 +37,9 @@ class Facts:
 
 
 EMPTY = Facts(size=0, etag="")
+_ONCE = threading.Event()
+_ONCE.set()
+"""Told to stop from the beginning: no second attempt."""
 
 
 def facts_of(calls: S3Calls, key: str) -> Facts | None:
@@ -45,6 +48,18 @@ def facts_of(calls: S3Calls, key: str) -> Facts | None:
         return read_span(calls, key, Span(0, 1), lambda *_: None)
     except SourceMissing:
         return None
+
+
+def ping(calls: S3Calls, key: str) -> None:
+    """Ask for an object once. Raises ``SourceMissing`` where there is none."""
+
+    def attempt() -> None:
+        response = calls.client.get_object(
+            Bucket=calls.options.bucket, Key=key, Range=Span(0, 1).header
+        )
+        response["Body"].close()
+
+    calls.run("GetObject", key, attempt, _ONCE)
 
 
 def etag_of(calls: S3Calls, key: str) -> str | None:

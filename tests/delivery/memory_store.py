@@ -30,6 +30,8 @@ class MemoryStore:
     before_each_put: Callable[[str], None] = lambda _key: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def ping(self) -> None: ...
+
     def size(self, key: str) -> int | None:
         stored = self.objects.get(key)
         return None if stored is None else len(stored.data)

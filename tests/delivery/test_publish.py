@@ -285,12 +285,15 @@ def test_leftovers_that_cannot_be_cleared_up_do_not_undo_the_track(packaged: Pac
     assert {generation(store, name) for name in reached(store)} == {"two"}
 
 
-def test_a_withdrawn_ladder_has_no_master(packaged: Package) -> None:
+def test_a_withdrawn_ladder_has_no_master_and_another_uploads_stays(packaged: Package) -> None:
     store = MemoryStore()
     put(packaged, store)
-    assert withdraw(store, PREFIX)
+    upload_id = packaged.metadata["upload_id"]
+    assert not withdraw(store, PREFIX, "another")
+    assert MASTER in store.objects
+    assert withdraw(store, PREFIX, upload_id)
     assert MASTER not in store.objects
-    assert not withdraw(store, PREFIX)
+    assert not withdraw(store, PREFIX, upload_id)
 
 
 @pytest.mark.parametrize("bad", ["", "UPPER", "a/b", "a" * 33])

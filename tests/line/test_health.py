@@ -20,6 +20,7 @@ class FakeWorker:
 
     last_loop_at: float = field(default_factory=time.monotonic)
     database_reachable: bool = True
+    store_reachable: bool = True
     stopping: bool = False
 
 
@@ -44,6 +45,7 @@ def _free_port() -> int:
     [
         ({}, 0.0, 200, 200),
         ({"database_reachable": False}, 0.0, 200, 503),
+        ({"store_reachable": False}, 0.0, 200, 503),
         ({"stopping": True}, 0.0, 200, 503),
         ({}, STUCK_AFTER_S + 1, 503, 200),
     ],

@@ -39,6 +39,7 @@ def ended(
     attempt: int = 1,
     max_attempts: int = MAX_ATTEMPTS,
     stopping: bool = False,
+    outage: bool = False,
     fraction: float = 0.5,
 ) -> Outcome:
     return decide(
@@ -47,6 +48,7 @@ def ended(
         max_attempts=max_attempts,
         backoff=BACKOFF,
         stopping=stopping,
+        outage=outage,
         jitter=lambda: fraction,
     )
 
@@ -58,6 +60,7 @@ def ended(
         (RECEIPT, 99, True, Completed(SUMMARY)),
         (errors.LeaseLost("Gone."), 1, False, Abandon("Gone.")),
         (errors.LeaseLost("Gone."), 99, True, Abandon("Gone.")),
+        (errors.LeaseLapsed("Gone."), 99, False, HandBack()),
         (errors.CorruptMedia("Half."), 1, False, Failed("corrupt_media", "Half.")),
         (errors.CorruptMedia("Half."), 1, True, Failed("corrupt_media", "Half.")),
         (errors.DiskFull("Full."), 1, False, RetryLater("disk_full", "Full.", 15.0)),
@@ -84,6 +87,15 @@ def test_the_table(
     result: Receipt | BaseException, attempt: int, stopping: bool, outcome: Outcome
 ) -> None:
     assert ended(result, attempt=attempt, stopping=stopping) == outcome
+
+
+@given(st.integers(1, 100), st.floats(0, 1))
+def test_an_outage_costs_no_attempt(attempt: int, fraction: float) -> None:
+    match ended(errors.StoreUnavailable("D."), attempt=attempt, outage=True, fraction=fraction):
+        case HandBack(delay_s):
+            assert 0 <= delay_s <= BACKOFF.base_s
+        case other:
+            pytest.fail(f"unexpected {other}")
 
 
 def _leaves(root: type[errors.AudioProcessorError]) -> list[type[errors.AudioProcessorError]]:
@@ -116,6 +128,8 @@ def test_a_retry_waits_no_longer_than_the_cap_and_only_while_attempts_are_left(
             assert isinstance(error, errors.TransientError) or attempt < UNFORESEEN_ATTEMPTS
         case Failed() | Abandon():
             pass
+        case HandBack():
+            assert isinstance(error, errors.LeaseLapsed)
         case other:
             pytest.fail(f"unexpected {other}")
 
