@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -34,8 +35,11 @@ def out_of_range(error: OutOfRange) -> Refused:
     return Refused(error.key, must_be(error.value, error.allowed))
 
 
-def number(key: str, value: Any, allowed: Range) -> float:
-    """Return the value as a number within the range. Raises ``Refused``."""
+def number(key: str, value: Any, allowed: Range, *, whole: bool = False) -> float:
+    """Return the value as a number within the range, an int where it must be whole.
+
+    Raises ``Refused``.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(key, must_be(value, allowed))
     try:
@@ -44,7 +48,9 @@ def number(key: str, value: Any, allowed: Range) -> float:
         raise Refused(key, must_be(value, allowed)) from None
     if not math.isfinite(found) or not allowed.low <= found <= allowed.high:
         raise Refused(key, must_be(value, allowed))
-    return found
+    if whole and found != int(found):
+        raise Refused(key, must_be(value, allowed).replace("a number", "a whole number"))
+    return int(found) if whole else found
 
 
 def must_be(value: Any, allowed: Range) -> str:
@@ -63,7 +69,7 @@ def shown(value: Any) -> str:
         case str():
             return printable(value, _MAX_SHOWN)
         case bool() | None:
-            return {True: "true", False: "false"}.get(value, "null")
+            return json.dumps(value)
         case int() if abs(value) >= 10**_MAX_SHOWN:
             return "a number of many digits"  # whose text takes long, where Python makes it
         case int() | float():

@@ -94,7 +94,7 @@ def _of_value(value: Any) -> Wish:
         case None:
             return Wish()
         case str():
-            return _preset(Wish(), "preset", value)
+            return _preset(Wish(), "preset", value) if value.strip() else Wish()
         case dict():
             return _of_object(value)
     raise MasteringRejected("mastering is a JSON list; it must be a preset's name or an object.")
