@@ -20,7 +20,12 @@ import ffmpeg
 from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.model import Candidate, Tier
 
-GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-y")
+GLOBAL = (
+    *("-hide_banner", "-nostdin", "-nostats", "-y"),
+    *("-max_alloc", str(128 * 2**20), "-filter_threads", "1"),
+)
+"""No single allocation is larger than the index of a day of AAC, however large a picture or a
+table claims to be. Threads by the core would take stacks by the core."""
 QUIET = ("-v", "repeat+level+warning")
 """``repeat``: every damaged packet is a line of its own, to be counted."""
 TALKATIVE = ("-v", "repeat+info")
@@ -150,6 +155,7 @@ def _source(source: Path, **options: str) -> Any:
     """Open an artist's file, on the terms above."""
     return ffmpeg.input(
         _file(source),
+        threads=1,  # as below; and a frame thread each would hold a frame of its own
         protocol_whitelist="file,pipe",
         format_whitelist=",".join(DEMUXERS),
         codec_whitelist=",".join(DECODERS),

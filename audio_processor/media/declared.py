@@ -1,14 +1,15 @@
 """How long a container says it is, where FFmpeg would tell us what it found instead.
 
-For WAV, CAF and ASF FFmpeg goes by the file's size once the header disagrees with it, so a
-file cut in half looks whole. Their headers are read here, a few bytes of them, and anything
-odd in there means "not said".
+For WAV, Wave64, AU, CAF and ASF FFmpeg goes by the file's size once the header disagrees with
+it, so a file cut in half looks whole. Their headers are read here, a few bytes of them, and
+anything odd in there means "not said".
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -18,97 +19,146 @@ _LARGEST_FILE_BYTES = 2**40
 _UNKNOWN_32 = 0xFFFFFFFF
 _WAVE_FIXED_SIZE = (0x0001, 0x0003, 0xFFFE)
 """PCM, IEEE float and extensible: every frame has ``block_align`` bytes."""
+_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+_AU_SAMPLE_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _ASF_BROADCAST = 1
 
 
-def declared_duration_s(path: Path, container: str) -> float | None:
-    """Return the seconds that the header of a WAV, RF64, CAF or ASF file declares.
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a header promises; None is "not said", as in a stream's header."""
 
-    None where it declares none (a stream's header) and for every other container.
+    duration_s: float | None = None
+    audio_end: int | None = None
+    """The byte behind the last one that is audio."""
+
+
+def read_declared(path: Path, container: str) -> Declared:
+    """Return what the header of a WAV, RF64, Wave64, AU, CAF or ASF file declares.
+
+    Nothing for every other container.
     """
     reader = _READERS.get(container)
     if reader is None:
-        return None
+        return Declared()
     try:
         with path.open("rb") as file:
-            declared = reader(file)
+            seconds, end = reader(file, path.stat().st_size)
+            return Declared(None if seconds is None else float(seconds), end)
     except (struct.error, ValueError, OverflowError, ZeroDivisionError):
-        return None
-    return None if declared is None else float(declared)
+        return Declared()
 
 
-def _wav(file: BinaryIO) -> Fraction | None:
+_Promise = tuple[Fraction | None, int | None]
+
+
+def _wav(file: BinaryIO, file_bytes: int) -> _Promise:
     """RIFF WAVE and RF64 (EBU Tech 3306): ``data`` bytes over ``block_align`` over rate."""
     form, _, wave = struct.unpack("<4sI4s", file.read(12))
     if form not in (b"RIFF", b"RF64", b"BW64") or wave != b"WAVE":
-        return None
+        return None, None
     frame_bytes = rate = long_size = 0
-    for _ in range(_MAX_CHUNKS):
-        name, size = struct.unpack("<4sI", file.read(8))
+    for name, size, start in _chunks(file, "<4sI"):
         if name == b"data":
-            if size == _UNKNOWN_32:
-                size = long_size
-            return Fraction(size, frame_bytes * rate) if size else None
-        start = file.tell()
+            data_bytes = long_size if size == _UNKNOWN_32 else size
+            # some recorders count their own header in, or the file's but for "RIFF" and size
+            if not data_bytes or data_bytes in (file_bytes, file_bytes - 8):
+                return None, None
+            return _seconds(data_bytes, frame_bytes, rate), start + data_bytes
         if name == b"ds64":
             long_size = struct.unpack("<8xQ", file.read(16))[0]
         elif name == b"fmt ":
-            code, _, rate, _, frame_bytes = struct.unpack("<HHIIH", file.read(14))
-            if code not in _WAVE_FIXED_SIZE:
-                return None
+            code, channels, rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", file.read(16))
+            if code not in _WAVE_FIXED_SIZE or frame_bytes != channels * ((bits + 7) // 8):
+                frame_bytes = 0
         _seek(file, start + size + (size & 1))
-    return None
+    return None, None
 
 
-def _caf(file: BinaryIO) -> Fraction | None:
+def _w64(file: BinaryIO, _: int) -> _Promise:
+    """Sony Wave64: GUIDs for names, sizes of 64 bits that count their header."""
+    file.seek(40)
+    frame_bytes = rate = 0
+    for name, size, start in _chunks(file, "<16sQ"):
+        if size < 24:
+            return None, None
+        end = start + size - 24
+        if name == b"fmt " + _W64_TAIL:
+            _, _, rate, _, frame_bytes = struct.unpack("<HHIIH", file.read(14))
+        elif name == b"data" + _W64_TAIL:
+            return _seconds(size - 24, frame_bytes, rate), end
+        _seek(file, (end + 7) // 8 * 8)
+    return None, None
+
+
+def _au(file: BinaryIO, _: int) -> _Promise:
+    """Sun AU: 32-bit offset, size, encoding, rate, channels."""
+    name, offset, size, encoding, rate, channels = struct.unpack(">4sIIIII", file.read(24))
+    if name != b".snd" or size in (0, _UNKNOWN_32):
+        return None, None
+    return _seconds(size, _AU_SAMPLE_BYTES.get(encoding, 0) * channels, rate), offset + size
+
+
+def _caf(file: BinaryIO, _: int) -> _Promise:
     """Apple CAF: ``data`` bytes over bytes per packet, or the packet table's valid frames."""
     if file.read(4) != b"caff":
-        return None
+        return None, None
     file.seek(8)
-    rate: Fraction | None = None
-    data_frames: Fraction | None = None
+    rate = seconds = end = None
     packet_bytes = packet_frames = 0
-    for _ in range(_MAX_CHUNKS):
-        header = file.read(12)
-        if len(header) < 12:
-            break
-        name, size = struct.unpack(">4sq", header)
-        start = file.tell()
+    for name, size, start in _chunks(file, ">4sq"):
         if name == b"desc":
             hertz, packet_bytes, packet_frames = struct.unpack(">d8xII", file.read(24))
             rate = Fraction(hertz)
         elif name == b"pakt" and rate is not None:
-            valid_frames: int = struct.unpack(">8xq", file.read(16))[0]
-            return valid_frames / rate
-        elif name == b"data" and rate is not None:
-            if size < 0:
-                return None
-            if packet_bytes:
-                data_frames = Fraction((size - 4) * packet_frames, packet_bytes)
+            seconds = struct.unpack(">8xq", file.read(16))[0] / rate
+        elif name == b"data" and size >= 0:
+            end = start + size
+            if packet_bytes and rate is not None and seconds is None:
+                seconds = Fraction((size - 4) * packet_frames, packet_bytes) / rate
         if size < 0:
             break
         _seek(file, start + size)
-    return data_frames / rate if data_frames is not None and rate is not None else None
+    return seconds, end
 
 
-def _asf(file: BinaryIO) -> Fraction | None:
+def _asf(file: BinaryIO, _: int) -> _Promise:
     """ASF §3.2: play duration in units of 100 ns, which includes the preroll in ms."""
     if file.read(16) != _ASF_HEADER:
-        return None
+        return None, None
     file.seek(30)
-    for _ in range(_MAX_CHUNKS):
-        start = file.tell()
-        name, size = struct.unpack("<16sQ", file.read(24))
+    seconds: Fraction | None = None
+    for name, size, start in _chunks(file, "<16sQ"):
         if name == _ASF_FILE_PROPERTIES:
             play, _, preroll_ms, flags = struct.unpack("<QQQI", file.read(68)[40:68])
             played = Fraction(play, 10_000_000) - Fraction(preroll_ms, 1000)
-            return None if flags & _ASF_BROADCAST or played <= 0 else played
+            if flags & _ASF_BROADCAST or played <= 0:
+                return None, None
+            seconds = played
+        elif name == _ASF_DATA:
+            return seconds, start - 24 + size if size >= 24 else None
         if size < 24:
-            return None
-        _seek(file, start + size)
-    return None
+            break
+        _seek(file, start - 24 + size)
+    return seconds, None
+
+
+def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, size and place of what follows each header, until the headers end."""
+    length = struct.calcsize(layout)
+    for _ in range(_MAX_CHUNKS):
+        header = file.read(length)
+        if len(header) < length:
+            return
+        name, size = struct.unpack(layout, header)
+        yield name, size, file.tell()
+
+
+def _seconds(size: int, frame_bytes: int, rate: int) -> Fraction | None:
+    return Fraction(size, frame_bytes * rate) if frame_bytes and rate else None
 
 
 def _seek(file: BinaryIO, to: int) -> None:
@@ -118,8 +168,10 @@ def _seek(file: BinaryIO, to: int) -> None:
     file.seek(to)
 
 
-_READERS: dict[str, Callable[[BinaryIO], Fraction | None]] = {
+_READERS: dict[str, Callable[[BinaryIO, int], _Promise]] = {
     "wav": _wav,
+    "w64": _w64,
+    "au": _au,
     "caf": _caf,
     "asf": _asf,
 }

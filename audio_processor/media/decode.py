@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_processor.errors import CorruptMedia, LimitExceeded
+from audio_processor.errors import CorruptMedia
 from audio_processor.media import argv
-from audio_processor.media.diagnosis import LOSSLESS, Damage, damage, explain
+from audio_processor.media.diagnosis import damage, explain, too_long
 from audio_processor.media.downmix import channel_names, stereo_matrix, to_stereo
-from audio_processor.media.ffmpeg import FFmpegFailed, Process, Supervisor
+from audio_processor.media.ffmpeg import CpuTimeSpent, FFmpegFailed, Process, Supervisor
+from audio_processor.media.wholeness import judge
 from audio_processor.model import Block, Blocks, Probe
 
 BLOCK_FRAMES = 16384
@@ -24,11 +25,8 @@ STALL_TIMEOUT_S = 60.0
 TIMEOUT_S = 4 * 3600.0
 
 _SAMPLE_BYTES = 4
-_MISSING_LOSSLESS_S = 0.25
-"""Two or three FLAC frames: a scratch, not a cut."""
-_MISSING_LOSSY_S = 0.5
-"""Priming, padding and rounded headers of lossy formats stay below it."""
-_MISSING_SHARE = 0.001
+_LOUDEST = 1e10
+"""+200 dBFS. 32-bit integers in a float file reach +187; what is above is no sound."""
 
 
 class Decoder(Iterator[Block]):
@@ -79,6 +77,7 @@ def decode(
         stdout=True,
         stall_timeout_s=stall_timeout_s,
         timeout_s=timeout_s,
+        limits=supervisor.limits.reading(),
     ) as process:
         matrix = None if channels == ("FL", "FR") else stereo_matrix(channels)
         most = None if max_duration_s is None else round(max_duration_s * rate)
@@ -87,16 +86,21 @@ def decode(
             try:
                 for block in _raw_blocks(process, len(channels), block_frames):
                     if most is not None and decoder.frames + len(block) > most:
-                        raise LimitExceeded(
-                            f"{file_name!r} is longer than the {max_duration_s:g} s that a "
-                            "track may last."
-                        )
-                    yield block if matrix is None else to_stereo(block, matrix)
+                        raise too_long(file_name, most / rate)
+                    stereo = block if matrix is None else to_stereo(block, matrix)
+                    _check_samples(stereo, decoder.frames, rate, file_name)
+                    yield stereo
                 stderr = process.finish().stderr
-            except FFmpegFailed as failure:
+            except (FFmpegFailed, CpuTimeSpent) as failure:
                 raise explain(failure, file_name) from failure
-            decoder.warnings = _judge(
-                stderr, decoder.frames, rate, probe, file_name, accept_truncated
+            decoder.warnings = judge(
+                damage(stderr),
+                source,
+                probe,
+                decoded_frames=decoder.frames,
+                sample_rate_hz=rate,
+                file_name=file_name,
+                accept_truncated=accept_truncated,
             )
 
         decoder = Decoder(run())
@@ -153,48 +157,13 @@ def _raw_blocks(process: Process, channels: int, block_frames: int) -> Generator
             return
 
 
-def _judge(
-    stderr: str,
-    frames: int,
-    rate_hz: int,
-    probe: Probe,
-    file_name: str,
-    accept_truncated: bool,
-) -> tuple[str, ...]:
-    """Return the warnings of a decode that may pass, or raise ``CorruptMedia``."""
-    if not frames:
-        raise CorruptMedia(
-            f"{file_name!r} holds no audio: not one sample could be decoded. "
-            "Export it again and upload the new file."
-        )
-    found = damage(stderr)
-    missing = _missing(found, frames / rate_hz, probe)
-    if missing and not accept_truncated:
-        raise CorruptMedia(f"{file_name!r} is cut short or damaged: {missing} Upload it whole.")
-    if found.is_serious(frames):
-        raise CorruptMedia(
-            f"{file_name!r} is damaged: {found.packets} pieces of it could not be decoded. "
-            "Export it again and upload the new file."
-        )
-    warnings = [f"The file is cut short or damaged: {missing}"] if missing else []
-    if found.packets:
-        warnings.append(f"{found.packets} damaged piece(s) of the file could not be decoded.")
-    return tuple(warnings)
-
-
-def _missing(found: Damage, decoded_s: float, probe: Probe) -> str | None:
-    """Return a sentence on what is missing from the programme's end, or None."""
-    declared_s = probe.declared_duration_s
-    if declared_s is None:
-        if not found.cut_short:
-            return None
-        return f"it ends after {decoded_s:.1f} s in the middle of its data."
-    missing_s = declared_s - decoded_s
-    lossless = probe.codec.startswith(LOSSLESS)
-    tolerated_s = _MISSING_LOSSLESS_S if lossless else _MISSING_LOSSY_S
-    if missing_s <= tolerated_s + _MISSING_SHARE * declared_s:
-        return None
-    return (
-        f"of the {declared_s:.1f} s it declares {missing_s:.1f} s are missing, "
-        f"{decoded_s:.1f} s could be decoded."
+def _check_samples(block: Block, first_frame: int, rate_hz: int, file_name: str) -> None:
+    """Raise ``CorruptMedia`` at the first sample that is NaN, infinite or beyond all sound."""
+    if float(block.min()) >= -_LOUDEST and float(block.max()) <= _LOUDEST:  # False for NaN
+        return
+    sound = (np.abs(block) <= _LOUDEST).all(axis=1)
+    at_s = (first_frame + int(np.argmin(sound))) / rate_hz
+    raise CorruptMedia(
+        f"{file_name!r} has a sample that is not a number, or far too large for one, "
+        f"{at_s:.3f} s into the audio. Export it again and upload the new file."
     )

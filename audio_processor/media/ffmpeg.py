@@ -28,6 +28,7 @@ from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.pipes import STDERR_BYTES
 from audio_processor.media.placement import ANYWHERE, Placement
 from audio_processor.media.process import (
+    CpuTimeSpent,
     FFmpegFailed,
     Finished,
     OutputTooLarge,
@@ -36,6 +37,7 @@ from audio_processor.media.process import (
 )
 
 __all__ = [
+    "CpuTimeSpent",
     "FFmpegFailed",
     "Finished",
     "OutputTooLarge",
@@ -80,11 +82,15 @@ class Supervisor:
         pass_fds: Sequence[int] = (),
         stdout_bytes: int = _RUN_STDOUT_BYTES,
         stderr_bytes: int = STDERR_BYTES,
+        limits: ProcessLimits | None = None,
     ) -> Finished:
         """Run FFmpeg to its end. ``what`` completes "FFmpeg failed to …".
 
+        ``limits`` are the supervisor's own unless given.
+
         At most ``stdout_bytes`` are taken from its stdout; one byte more is
-        ``OutputTooLarge``. Raises ``FFmpegFailed``, ``EncoderTimeout``, ``DiskFull``.
+        ``OutputTooLarge``. Raises ``FFmpegFailed``, ``EncoderTimeout``, ``CpuTimeSpent``,
+        ``DiskFull``.
         """
         with self.open(
             arguments,
@@ -94,6 +100,7 @@ class Supervisor:
             timeout_s=timeout_s,
             pass_fds=pass_fds,
             stderr_bytes=stderr_bytes,
+            limits=limits,
         ) as process:
             output = _read_all(process, stdout_bytes)
             finished = process.finish()
@@ -111,6 +118,7 @@ class Supervisor:
         timeout_s: float,
         pass_fds: Sequence[int] = (),
         stderr_bytes: int = STDERR_BYTES,
+        limits: ProcessLimits | None = None,
     ) -> Iterator[Process]:
         """Start FFmpeg with pipes; leaving the context kills it if it still runs."""
         process = self._start(
@@ -122,6 +130,7 @@ class Supervisor:
             timeout_s=timeout_s,
             pass_fds=pass_fds,
             stderr_bytes=stderr_bytes,
+            limits=limits or self.limits,
         )
         try:
             yield process
@@ -158,6 +167,7 @@ class Supervisor:
         timeout_s: float,
         pass_fds: Sequence[int],
         stderr_bytes: int,
+        limits: ProcessLimits,
     ) -> Process:
         self.check()
         try:
@@ -174,12 +184,12 @@ class Supervisor:
             )
         except OSError as error:
             raise FFmpegFailed(what, 0, f"it could not be started: {error.strerror}") from error
-        self.limits.apply(child.pid)
+        limits.apply(child.pid)
         self._placement.place(child.pid)
         process = Process(
             child,
             what,
-            cpu_limit_s=self.limits.cpu_s,
+            cpu_limit_s=limits.cpu_s,
             check=self.check,
             stall_timeout_s=stall_timeout_s,
             deadline_s=time.monotonic() + timeout_s,

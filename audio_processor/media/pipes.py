@@ -20,6 +20,8 @@ PIPE_BYTES = 2**20
 """Wanted capacity; the kernel's default of 64 KiB is a fifth of a second of stereo float."""
 STDERR_BYTES = 64 * 2**10
 """How much of the beginning of stderr is kept, and how much of its end."""
+LEFT_OUT = "bytes left out …]"
+"""How the line ends that stands for what was not kept."""
 _LOOK_EVERY_S = 1.0
 
 
@@ -98,7 +100,7 @@ class Watch:
         """What there is until now, with a line that says how much was left out."""
         with self._lock:
             head, tail, dropped = bytes(self._head), bytes(self._tail), self._dropped
-        gap = f"\n[… {dropped} bytes left out …]\n".encode() if dropped else b""
+        gap = f"\n[… {dropped} {LEFT_OUT}\n".encode() if dropped else b""
         return (head + gap + tail).decode("utf-8", "replace")
 
     def join(self, timeout_s: float) -> str:

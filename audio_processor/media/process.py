@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from audio_processor.errors import AudioProcessorError, DiskFull, EncoderTimeout
@@ -38,19 +39,27 @@ class OutputTooLarge(FFmpegFailed):
     """FFmpeg wrote more to stdout than was asked for."""
 
 
+class CpuTimeSpent(EncoderTimeout):
+    """FFmpeg used up the CPU time that it may; unlike a wait, that is the work's own doing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessLimits:
-    """What one FFmpeg process may use.
-
-    There is no limit on processes: RLIMIT_NPROC counts every thread of the user, in all of
-    its containers, and FFmpeg starts threads but never a process.
-    """
+    """What one FFmpeg process may use."""
 
     cpu_s: int = 3600
     file_size_bytes: int = 8 * 2**30
     open_files: int = 64
-    address_space_bytes: int | None = None
-    """Off by default: thread stacks and arenas reserve far more than is ever used."""
+    data_bytes: int | None = 512 * 2**20
+    """Heap, stacks and all else that is private and writable: what a bomb fills."""
+    address_space_bytes: int | None = 4 * 2**30
+    """All that is mapped: the binary and what allocators reserve without using it, too."""
+    threads: int | None = 8192
+    """Of this user, on the whole machine: that is how RLIMIT_NPROC counts. A fork bomb's end."""
+
+    def reading(self, cpu_s: int | None = None) -> ProcessLimits:
+        """Return the limits of a process that writes to pipes alone, not to any file."""
+        return replace(self, file_size_bytes=0, cpu_s=min(self.cpu_s, cpu_s or self.cpu_s))
 
     def apply(self, pid: int) -> None:
         """Set them on a running process; one that has already ended needs none."""
@@ -60,8 +69,12 @@ class ProcessLimits:
             (resource.RLIMIT_NOFILE, self.open_files),
             (resource.RLIMIT_CORE, 0),
         ]
-        if self.address_space_bytes is not None:
-            limits.append((resource.RLIMIT_AS, self.address_space_bytes))
+        optional = [
+            (resource.RLIMIT_DATA, self.data_bytes),
+            (resource.RLIMIT_AS, self.address_space_bytes),
+            (resource.RLIMIT_NPROC, self.threads),
+        ]
+        limits += [(kind, most) for kind, most in optional if most is not None]
         with suppress(ProcessLookupError):
             for kind, wanted in limits:
                 _, hard = resource.prlimit(pid, kind)
@@ -177,7 +190,7 @@ class Process:
             return Finished(b"", stderr, self._cpu_s)
         # the kernel counts ticks for the limit and something finer for us, which may be less
         if returncode == -signal.SIGKILL and self._cpu_s >= 0.5 * self._cpu_limit_s:
-            raise EncoderTimeout(
+            raise CpuTimeSpent(
                 f"FFmpeg used up its {self._cpu_limit_s} s of CPU time trying to {self.what}"
             )
         if "No space left on device" in stderr:
@@ -228,6 +241,10 @@ def _ending(returncode: int) -> str:
     return f"killed by signal {-returncode}"
 
 
+_SPEAKER = re.compile(r"\[[^\[\]]*(?: @ 0x[0-9a-f]+|error|fatal|warning)\] ?")
+"""Who of FFmpeg's parts is speaking, and how loudly: of use in a log, in a sentence noise."""
+
+
 def _last_line(stderr: str) -> str:
     lines = stderr.strip().splitlines()
-    return f": {lines[-1].strip()[:300]}" if lines else ""
+    return f": {_SPEAKER.sub('', lines[-1]).strip()[:300]}" if lines else ""

@@ -121,4 +121,4 @@ def test_channels_that_could_be_anywhere_are_refused(
     pcm = tones(0.2, RATE, [300.0] * 9)
     path = make(binary, tmp_path / "x.wav", pcm, RATE, [], layout="9C")
     with pytest.raises(UnsupportedMedia, match="9 channels"):
-        probe(supervisor, path, "x.wav")
+        probe(supervisor, path, "x.wav", MediaLimits(max_channels=9))

@@ -42,7 +42,7 @@ KINDS = {
     "wav 32": Kind("wav", "-c:a pcm_s32le", "wav", "pcm_s32le", 32),
     "wav float": Kind("wav", "-c:a pcm_f32le", "wav", "pcm_f32le", 32),
     "RF64": Kind("wav", "-c:a pcm_s24le -rf64 always", "wav", "pcm_s24le", 24),
-    "w64": Kind("w64", "-c:a pcm_s16le", "w64", "pcm_s16le", 16, declares=False),
+    "w64": Kind("w64", "-c:a pcm_s16le", "w64", "pcm_s16le", 16),
     "flac 16": Kind("flac", "-c:a flac -sample_fmt s16", "flac", "flac", 16),
     "flac 24": Kind("flac", "-c:a flac -sample_fmt s32", "flac", "flac", 24),
     "aiff": Kind("aiff", "-c:a pcm_s16be", "aiff", "pcm_s16be", 16),
@@ -71,10 +71,8 @@ KINDS = {
         spare_frames=3 * 1024,
         late_frames=1024,
     ),
-    "ogg vorbis": Kind("ogg", "-c:a libvorbis -q:a 5", "ogg", "vorbis", declares=False),
-    "opus": Kind(
-        *("opus", "-c:a libopus -b:a 128k", "ogg", "opus"), declares=False, sample_rate_hz=48_000
-    ),
+    "ogg vorbis": Kind("ogg", "-c:a libvorbis -q:a 5", "ogg", "vorbis"),
+    "opus": Kind("opus", "-c:a libopus -b:a 128k", "ogg", "opus", sample_rate_hz=48_000),
     # FFmpeg's decoder drops the two frames that real WMA encoders prepend; its own prepends one
     "wma": Kind(
         *("wma", "-c:a wmav2 -b:a 192k", "asf", "wmav2"), missing_frames=2048, late_frames=-2048

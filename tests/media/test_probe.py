@@ -16,7 +16,7 @@ import pytest
 
 from audio_processor.errors import CorruptMedia, LimitExceeded, UnsupportedMedia
 from audio_processor.media.binary import FFmpegBinary
-from audio_processor.media.declared import declared_duration_s
+from audio_processor.media.declared import read_declared
 from audio_processor.media.description import read_description
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.probe import MediaLimits, probe
@@ -243,5 +243,5 @@ def test_no_header_breaks_the_reader(container: str, tmp_path: Path) -> None:
     for length in (0, 3, 8, 20, 60, 200, 500):
         for _ in range(20):
             path.write_bytes(starts[container][:length] + rng.bytes(length))
-            declared = declared_duration_s(path, container)
+            declared = read_declared(path, container).duration_s
             assert declared is None or declared > -1e12
