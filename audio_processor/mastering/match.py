@@ -13,17 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_processor.errors import MasteringRejected
-from audio_processor.mastering.profile import (
+from audio_processor.dsp.bands import (
     BANDS,
     BANDS_PER_OCTAVE,
     CENTRES_HZ,
-    Profile,
     decibels,
     power,
-    third_octave_db,
     weighted_power,
 )
+from audio_processor.errors import MasteringRejected
+from audio_processor.mastering.profile import Profile, third_octave_db
 
 DISTANCE_BANDS = slice(1, 30)
 """25 Hz to 16 kHz of ``profile.THIRD_OCTAVES_HZ``."""

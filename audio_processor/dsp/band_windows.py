@@ -1,0 +1,118 @@
+"""Band powers of a programme, over the passages that make its loudness; streamed.
+
+Windows of ``WINDOW_S`` follow one another, tapered by an eighth at either end, so that nearly
+every sample counts alike. What counts in the end are the windows whose own loudness is within
+``GATE_LU`` of the programme's: the relative gate of BS.1770-5. Which those are is known only
+then; so windows are summed by loudness, in steps of half an LU, and memory does not grow.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_processor.dsp.bands import BANDS, EDGES_HZ, weighted_power
+from audio_processor.dsp.fir import smooth_length
+from audio_processor.dsp.gating import lufs
+from audio_processor.dsp.jit import kernel
+
+GATE_LU = 10.0
+WINDOW_S = 0.37
+TAPER = 0.125
+"""The share of a window that each of its raised-cosine ends takes."""
+MIN_LAST_WINDOW = 0.5
+"""A programme's rest counts from this share of a window on, by its length."""
+
+_CLASS_LU = 0.5
+_LOWEST_LUFS = -70.0
+_CLASSES = 200
+"""−70 … +30 LUFS."""
+
+
+class BandWindows:
+    """Takes a programme in pieces of any length; ``gated`` tells what of it counts."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._frames = smooth_length(sample_rate_hz * WINDOW_S)
+        self._edge_bins = EDGES_HZ * self._frames / sample_rate_hz
+        self._taper = _tapered(self._frames)
+        self._planes = np.zeros((2, self._frames), np.float32)
+        self._filled = 0
+        self._powers = np.zeros((_CLASSES, 2, BANDS))
+        self._products = np.zeros((_CLASSES, 3))
+        self._weights = np.zeros(_CLASSES)
+
+    def add(self, planes: NDArray[np.float32]) -> None:
+        """Take left and right, ``(2, frames)``, of any length."""
+        start, frames = 0, planes.shape[1]
+        while start < frames:
+            taken = min(frames - start, self._frames - self._filled)
+            end = self._filled + taken
+            self._planes[:, self._filled : end] = planes[:, start : start + taken]
+            self._filled, start = end, start + taken
+            if self._filled == self._frames:
+                self._close_window()
+
+    def gated(
+        self, integrated_lufs: float | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean band powers, ``(2, BANDS)``, and summed LL, RR, LR of what counts."""
+        if self._filled >= MIN_LAST_WINDOW * self._frames:
+            self._close_window()
+        if integrated_lufs is None:
+            return np.zeros((2, BANDS)), np.zeros(3)
+        gate = math.floor((integrated_lufs - GATE_LU - _LOWEST_LUFS) / _CLASS_LU)
+        first = max(0, min(gate, _CLASSES - 1))
+        weight = float(self._weights[first:].sum())
+        powers = self._powers[first:].sum(axis=0) / (weight or 1.0)
+        return powers, self._products[first:].sum(axis=0)
+
+    def _close_window(self) -> None:
+        frames, self._filled = self._filled, 0
+        left, right = self._planes[:, :frames]
+        taper = self._taper if frames == self._frames else _tapered(frames)
+        bands = np.zeros((2, BANDS))
+        for row, channel in enumerate((left + right, left - right)):
+            if channel.any():
+                # this norm, for the sake of speed: see dsp.fir
+                spectrum = np.fft.rfft(channel * taper, n=self._frames, norm="forward")
+                add_bands(spectrum.astype(np.complex64, copy=False), self._edge_bins, bands[row])
+        # bins above 0 Hz stand for negative ones too; the channels are sums that were not halved
+        bands *= 2.0 / 4.0 * self._frames / float(np.dot(taper, taper))
+        loudness_lufs = lufs(weighted_power(bands))
+        if loudness_lufs is None or loudness_lufs <= _LOWEST_LUFS:
+            return
+        number = min(_CLASSES - 1, int((loudness_lufs - _LOWEST_LUFS) / _CLASS_LU))
+        weight = frames / self._frames
+        self._powers[number] += weight * bands
+        self._products[number] += [np.dot(left, left), np.dot(right, right), np.dot(left, right)]
+        self._weights[number] += weight
+
+
+def _tapered(frames: int) -> NDArray[np.float32]:
+    window = np.ones(frames, np.float32)
+    ends = max(1, round(frames * TAPER))
+    rise = np.sin(0.5 * np.pi * (np.arange(ends) + 0.5) / ends) ** 2
+    window[:ends], window[-ends:] = rise, rise[::-1]
+    return window
+
+
+@kernel()
+def add_bands(
+    spectrum: NDArray[np.complex64], edge_bins: NDArray[np.float64], bands: NDArray[np.float64]
+) -> None:
+    """Add the power between each two edges; a bin stands for ``[k − ½, k + ½)``.
+
+    Bands beyond the last bin, in part or as a whole, get what there is.
+    """
+    for band in range(bands.size):
+        low, high = edge_bins[band] + 0.5, edge_bins[band + 1] + 0.5
+        first, last = int(low), min(int(high), spectrum.size - 1)
+        total = 0.0
+        for k in range(first, last + 1):
+            share = min(high, k + 1.0) - max(low, float(k))
+            value = spectrum[np.uintp(k)]
+            total += share * (value.real * value.real + value.imag * value.imag)
+        bands[band] += total
