@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 TRACK ?=
 
-.PHONY: help run test music check format lint types imports bench acceptance corpus setup setup-dev servers browser clean
+.PHONY: help run test music check format lint types imports bench regress acceptance corpus setup setup-dev servers browser clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,12 @@ music: setup-dev
 corpus: setup-dev  ## real music for tests and bench, from Debian's packages
 	@$(PY) -m bench.corpus
 
-bench: setup-dev corpus  ## CPU cost against the floor and the usual way; flat memory
-	@$(PY) -m bench.cost; kept=$$?; $(PY) -m bench.flat && exit $$kept
+bench: setup-dev corpus  ## CPU cost of the line and of each preset; flat memory
+	@kept=0; for one in bench.cost bench.mastering "bench.mastering --flat" bench.flat; do \
+	  $(PY) -m $$one || kept=1; done; exit $$kept
+
+regress: setup-dev corpus  ## every preset against its goldens; UPDATE_GOLDENS=1 writes them anew
+	@$(PY) -m bench.regress
 
 acceptance: setup-dev servers corpus  ## real tracks on every back end, checked by FFmpeg's meters
 	@$(PY) -m bench.acceptance

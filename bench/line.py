@@ -99,10 +99,12 @@ def spent() -> Spent:
     )
 
 
-def settings_below(folder: Path) -> Settings:
-    """Return the default settings with everything that is written below ``folder``."""
+def settings_below(folder: Path, preset: str | None = None) -> Settings:
+    """Return the default settings, all that is written below ``folder``, with this preset."""
+    mastering = {} if preset is None else {"mastering": {"preset": preset}}
     return Settings.model_validate(
         {
+            **mastering,
             "database": {"path": folder / "queue.db"},
             "storage": {"folder": folder / "store"},
             "scratch": {"folder": folder / "scratch"},
@@ -110,9 +112,9 @@ def settings_below(folder: Path) -> Settings:
     )
 
 
-def run_line(track: Path, folder: Path, warm_up: Path | None) -> Bill:
+def run_line(track: Path, folder: Path, warm_up: Path | None, preset: str | None = None) -> Bill:
     """Process the track in this process. Raises ``RuntimeError`` where it does not complete."""
-    settings = settings_below(folder)
+    settings = settings_below(folder, preset)
     stages = StageBill()
     if warm_up is not None:
         with AudioProcessor(None, None, settings=settings) as processor:
@@ -135,16 +137,26 @@ def _drain(processor: AudioProcessor) -> None:
         raise RuntimeError("the track did not complete")
 
 
-def line_argv(track: Path, folder: Path, warm_up: Path | None = None) -> list[str]:
+def line_argv(
+    track: Path, folder: Path, warm_up: Path | None = None, preset: str | None = None
+) -> list[str]:
     """Return the command that prints the track's bill."""
     argv = [sys.executable, "-m", "bench.line", str(track), str(folder)]
-    return argv if warm_up is None else [*argv, "--warm-up", str(warm_up)]
+    if warm_up is not None:
+        argv += ["--warm-up", str(warm_up)]
+    return argv if preset is None else [*argv, "--preset", preset]
 
 
-def bill_of(track: Path, folder: Path, warm_up: Path | None = None) -> Bill:
+def bill_of(
+    track: Path, folder: Path, warm_up: Path | None = None, preset: str | None = None
+) -> Bill:
     """Run the line on the track in a fresh process and return its bill."""
     done = subprocess.run(
-        line_argv(track, folder, warm_up), cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        line_argv(track, folder, warm_up, preset),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     return read_bill(done.stdout)
 
@@ -162,8 +174,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("track", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--warm-up", type=Path)
+    parser.add_argument("--preset")
     given = parser.parse_args(arguments)
-    print(json.dumps(asdict(run_line(given.track, given.folder, given.warm_up))))
+    bill = run_line(given.track, given.folder, given.warm_up, given.preset)
+    print(json.dumps(asdict(bill)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The mastering engine's regression suite: fixed programmes through every preset."""
