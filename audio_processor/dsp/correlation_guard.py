@@ -27,7 +27,7 @@ PRODUCTS = 6
 """Σ of M², B², X², B·X, M·B, M·X."""
 SILENT_POWER = 1e-10
 """Mean square (−100 dBFS) below which a correlation means nothing."""
-_STEPS = 24
+_STEPS = 16
 
 
 def hop_frames(sample_rate_hz: int) -> int:
@@ -109,8 +109,9 @@ def _allow(
     """
     total = products.shape[0]
     asked = np.ones(total)
+    window = np.empty(PRODUCTS)
     for c in range(WINDOW_HOPS, total - WINDOW_HOPS):
-        window = np.zeros(PRODUCTS)
+        window[:] = 0.0
         for h in range(c - WINDOW_HOPS, c + WINDOW_HOPS + 1):
             for k in range(PRODUCTS):
                 window[k] += products[h, k]

@@ -31,8 +31,9 @@ class Microshift:
     def __init__(self, sample_rate_hz: float) -> None:
         first = high_pass(sample_rate_hz, LOWEST_HZ)
         turns = [all_pass(sample_rate_hz, hz, TURN_Q) for hz in TURNS_HZ]
-        self._high_pass = np.array([first.b0, first.b1, first.b2, first.a1, first.a2])
-        self._turns = np.array([a for turn in turns for a in (turn.a1, turn.a2)])
+        # tuples: numba unpacks them into registers, which it does not with arrays
+        self._high_pass = (first.b0, first.b1, first.b2, first.a1, first.a2)
+        self._turns = tuple(a for turn in turns for a in (turn.a1, turn.a2))
         self._state = np.zeros(2 + 2 * (len(turns) + 1))
 
     def process(self, block: Block) -> NDArray[np.float32]:
@@ -47,14 +48,14 @@ class Microshift:
 @kernel()
 def _turn(
     block: Block,
-    high_pass_section: NDArray[np.float64],
-    turns: NDArray[np.float64],
+    high_pass_section: tuple[float, float, float, float, float],
+    turns: tuple[float, ...],
     state: NDArray[np.float64],
     turned: NDArray[np.float32],
 ) -> None:
     """Downmix, high-pass, five all-passes: spelt out in one loop, each hides the others' wait.
 
-    An all-pass takes two multiplications, y = x₋₂ + a₁(x₋₁ − y₋₁) + a₂(x − y₋₂), and what one
+    An all-pass takes two multiplications, y = a₂(x − y₋₂) + (x₋₂ + a₁(x₋₁ − y₋₁)), and what one
     remembers of its output the next remembers of its input.
     """
     h0, h1, h2, g1, g2 = high_pass_section
@@ -65,11 +66,11 @@ def _turn(
         t = h0 * mid + p
         p = h1 * mid + q - g1 * t
         q = h2 * mid - g2 * t
-        u = t2 + a2 * (t - u2) + a1 * (t1 - u1)
-        v = u2 + b2 * (u - v2) + b1 * (u1 - v1)
-        w = v2 + c2 * (v - w2) + c1 * (v1 - w1)
-        x = w2 + d2 * (w - x2) + d1 * (w1 - x1)
-        y = x2 + e2 * (x - y2) + e1 * (x1 - y1)
+        u = a2 * (t - u2) + (t2 + a1 * (t1 - u1))
+        v = b2 * (u - v2) + (u2 + b1 * (u1 - v1))
+        w = c2 * (v - w2) + (v2 + c1 * (v1 - w1))
+        x = d2 * (w - x2) + (w2 + d1 * (w1 - x1))
+        y = e2 * (x - y2) + (x2 + e1 * (x1 - y1))
         t2, t1, u2, u1, v2, v1 = t1, t, u1, u, v1, v
         w2, w1, x2, x1, y2, y1 = w1, w, x1, x, y1, y
         turned[i] = y
