@@ -26,8 +26,8 @@ class HighPass:
     """A Butterworth high-pass that begins as if the programme's DC offset had always been.
 
     A filter that starts from rest would answer an offset with a thump of its size. So the
-    offset is estimated first, as the mean of the first second under a Hann window (tones from
-    3 Hz up are 30 dB down in it, from 10 Hz 75 dB), and the state is what that offset has
+    offset is estimated first, as the mean of the first second under a Hann window (tones above
+    2.4 Hz are 31 dB down in it, above 10 Hz 70 dB), and the state is what that offset has
     left behind. Digital silence before the first sound stays digital silence.
     """
 

@@ -23,7 +23,8 @@ class MonoSub:
     1976), and so does the second-order all-pass of the same poles, also after the bilinear
     transform. So mid and side stay in phase at every frequency and the stereo image above the
     corner is where it was. What is heard of it on L+R is the all-pass alone: level unchanged,
-    a delay of 0.45 periods of ``below_hz`` (4.5 ms at 100 Hz) far below it, falling to none.
+    a delay of 0.45 periods of ``below_hz`` far below it, 0.54 at most (5.4 ms at 100 Hz, two
+    thirds up to the corner), falling to none above.
     """
 
     name: ClassVar[str] = "mono_sub"
