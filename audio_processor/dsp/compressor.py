@@ -1,9 +1,9 @@
 """The compressors of a split stream: peaks of short cells, gains, and the sum of the bands.
 
-Feed-forward and in decibels, with the soft knee (eq. 4) and the *smooth decoupled* ballistics
-behind the gain computer (eqs. 7 and 17) of D. Giannoulis, M. Massberg, J. D. Reiss, "Digital
-Dynamic Range Compressor Design: A Tutorial and Analysis", JAES 60(6), 2012. Gains are computed
-once a cell and are straight lines within it.
+Feed-forward and in decibels, with the soft knee and, behind the gain computer, the *smooth
+decoupled* ballistics of D. Giannoulis, M. Massberg, J. D. Reiss, "Digital Dynamic Range
+Compressor Design: A Tutorial and Analysis", JAES 60(6), 2012. Gains are computed once a cell
+and are straight lines within it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The masking equaliser: where a burst buries its neighbours for a moment, it dips, for a moment.
 
 ``mastering.masking`` decides, on the mid channel, in half overlapping frames of about 46 ms.
-The dip is real and smooth over frequency (cubic B-splines, one ERB apart) and time, so it is of
-zero phase, and what it spreads in time stays within some milliseconds. What is added to both
+The dip is real and smooth over frequency (cubic B-splines, one Bark apart) and time, so it is of
+zero phase, and what it spreads in time stays within a hundredth of a second. What is added to both
 channels is only the *difference* that the dips make: without a dip the output is the input, bit
 for bit, and the side signal is never touched.
 """
@@ -78,7 +78,6 @@ class _Stream:
         self._bands = bands
         self._masking = masking
         self._tally = tally
-        self._window = sine_window(bands.frame_frames)
         self._audio = np.zeros(((RUN_HOPS + 1) * bands.hop_frames, 2), dtype=np.float32)
         self._tail = np.zeros(bands.hop_frames, dtype=np.float32)
         self._is_first = True
@@ -98,14 +97,14 @@ class _Stream:
         self._audio[hop + len(block) :] = 0.0
         equalised = self._audio[: rows * hop].copy()
         frames = np.empty((rows, 2 * hop), dtype=np.float32)
-        window_mid(self._audio, self._window, frames)
+        window_mid(self._audio, self._bands.window, frames)
         spectra = np.fft.rfft(frames, axis=1).astype(np.complex64, copy=False)
         cuts = self._masking.cuts(spectra)
         self._count(cuts)
         if cuts.any():
             leave_cuts(spectra, cuts, self._bands.first_bin, self._bands.places)
             removed = np.fft.irfft(spectra, 2 * hop, axis=1).astype(np.float32, copy=False)
-            take_off(removed, self._window, self._tail, equalised)
+            take_off(removed, self._bands.window, self._tail, equalised)
         else:
             equalised[:hop] -= self._tail[:, None]
             self._tail[:] = 0.0
@@ -117,11 +116,6 @@ class _Stream:
         if self._tally is not None:
             for name, bands in self._regions:
                 self._tally.take(name, cuts[:, bands].max(axis=1))
-
-
-def sine_window(frames: int) -> NDArray[np.float32]:
-    """Return the window whose squares, half overlapping, add up to 1."""
-    return np.sin(np.pi * (np.arange(frames) + 0.5) / frames).astype(np.float32)
 
 
 @kernel()

@@ -2,10 +2,10 @@
 
 What an engineer's hand on the fader does for a chorus. The level of the three seconds around
 a moment (K-weighted, BS.1770-5) is compared with the long-term level up to there; the
-difference, bent by a tanh so that it saturates, sets the gain within ``±lift_db``. The
-energy-weighted mean of what was so far done is taken off again, so that a programme's energy
-stays about where it was. The gain moves by 1 dB/s at most, and a step of the programme's level
-becomes a ramp of some three seconds, centred on it: the audio waits 2.5 s for its gain.
+difference, bent by a tanh so that it saturates, sets the gain: from ``−lift_db`` to half of
+``+lift_db``, so that the energy of a programme stays about where it was. The gain moves by
+1 dB/s at most, and a step of the programme's level becomes a ramp of some three seconds,
+centred on it: the audio waits 2.5 s for its gain.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ AROUND_TENTHS = 15
 """To each side of a moment: what its level is the mean of."""
 SMOOTHING_TENTHS = 10
 """To each side of a point: the length of the last smoothing."""
-MEMORY_S = 60.0
+MEMORY_S = 120.0
 """How long the long-term level remembers."""
 SATURATION_DB = 3.0
 """So far above the long-term level, three quarters of the lift are reached."""
+RAISED = 0.5
+"""Loud sections are raised by so much of what quiet ones are lowered: they have most of the
+energy, which is to stay where it was."""
 MAX_STEP_DB = 0.1
 """Between two points, a tenth of a second apart."""
 SILENCE = 10.0 ** ((-70.0 + 0.691) / 10.0)
@@ -88,7 +91,7 @@ class GainCourse:
         self._read = 0
         self._decided = 0
         self._keep = math.exp(-0.1 / MEMORY_S)
-        self._weight = self._energy = self._lifted_energy = 0.0
+        self._weight = self._energy = 0.0
         ramp = np.hanning(2 * SMOOTHING_TENTHS + 3)[1:-1]
         self._window = tuple(float(each) for each in ramp / ramp.sum())
 
@@ -126,13 +129,11 @@ class GainCourse:
         if level > SILENCE:
             self._weight = self._weight * self._keep + 1.0
             self._energy = self._energy * self._keep + level
-        if self._energy == 0.0:
+        if self._weight == 0.0:
             return 0.0
-        above_db = 10.0 * math.log10(max(level, SILENCE) * self._weight / self._energy)
-        share = math.tanh(above_db / SATURATION_DB)
-        if level > SILENCE:
-            self._lifted_energy = self._lifted_energy * self._keep + level * share
-        return max(-1.0, min(share - self._lifted_energy / self._energy, 1.0))
+        mean = self._energy / self._weight
+        share = math.tanh(10.0 * math.log10(max(level, SILENCE) / mean) / SATURATION_DB)
+        return RAISED * share if share > 0.0 else share
 
     def _smooth(self, target_db: float) -> Iterator[float]:
         self._targets.append(target_db)
