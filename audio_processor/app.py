@@ -400,12 +400,16 @@ class AudioProcessor:
             log.warning("raw object not moved", upload_id=claim.upload_id, error=str(error))
 
     def _open_breaker(self) -> Breaker:
-        """The store's, shared by all workers."""
+        """For all workers of this process, since store and scratch folder are one."""
         from audio_processor.breaker import Breaker
+
+        def ask() -> None:
+            self.store.ping()
+            self._open_line().scratch.check_room()
 
         with self._lock:
             if self._breaker is None:
-                self._breaker = Breaker(self.store.ping)
+                self._breaker = Breaker(ask)
             return self._breaker
 
     def _open_line(self) -> Line:

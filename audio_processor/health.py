@@ -22,15 +22,10 @@ class Watched(Protocol):
 
     last_loop_at: float
     """``time.monotonic()`` of the claim loop's last turn."""
-    database_reachable: bool
 
     @property
-    def store_reachable(self) -> bool:
-        """Whether the store answered when it was last asked."""
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it is draining."""
+    def hindrance(self) -> str | None:
+        """Why it takes no further track, or None."""
 
 
 @contextmanager
@@ -60,15 +55,6 @@ def serve_health(worker: Watched, metrics: Metrics, *, host: str, port: int) -> 
         thread.join()
 
 
-def _hindrance(worker: Watched) -> str | None:
-    """Return why no further track is taken, or None."""
-    if worker.stopping:
-        return "draining"
-    if not worker.store_reachable:  # asked first: without it nothing is claimed
-        return "store unreachable"
-    return None if worker.database_reachable else "database unreachable"
-
-
 def _handler(worker: Watched, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -80,7 +66,7 @@ def _handler(worker: Watched, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
                 stuck = idle_s > STUCK_AFTER_S
                 self._say(not stuck, f"claim loop last turned {idle_s:.0f} s ago")
             elif self.path == "/ready":
-                hindrance = _hindrance(worker)
+                hindrance = worker.hindrance
                 self._say(hindrance is None, hindrance or "ready")
             else:
                 self._answer(HTTPStatus.NOT_FOUND, b"not found\n", "text/plain")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from audio_processor.errors import ConfigError, DiskFull, TransientError
 
+LEAST_ROOM_BYTES = 16 * 2**20
 _PREFIX = "worker-"
 _JOB_PREFIX = "job-"
 _LOCK = "lock"
@@ -63,6 +64,15 @@ class Scratch:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def check_room(self) -> None:
+        """Raise ``DiskFull`` where not even a short track has room, whosever fault that is."""
+        try:
+            free = shutil.disk_usage(self._root).free
+        except OSError:
+            return  # gone, perhaps: making a job's folder mends it or says so
+        if free < LEAST_ROOM_BYTES:
+            raise DiskFull(f"The scratch folder has {free // 2**20} MiB left: too little to work.")
 
     def _new_folder(self) -> Path:
         """Make a job's folder, in a new corner if something outside has removed this one."""

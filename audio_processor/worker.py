@@ -20,6 +20,7 @@ from audio_processor.errors import (
     AudioProcessorError,
     ConfigError,
     DatabaseUnavailable,
+    DiskFull,
     Interrupted,
     LeaseLapsed,
     LeaseLost,
@@ -175,7 +176,7 @@ class Worker:
             while not self._stopping.is_set():
                 with taking:
                     upload_id = next(waiting, None)
-                if upload_id is None or not self._breaker.reachable:
+                if upload_id is None or self._breaker.hindrance is not None:
                     return
                 claim = self._queue.claim(self.worker_id, upload_id=upload_id)
                 if claim is not None:
@@ -229,9 +230,13 @@ class Worker:
         return self._stopping.is_set()
 
     @property
-    def store_reachable(self) -> bool:
-        """Whether the store answered when it was last asked."""
-        return self._breaker.reachable
+    def hindrance(self) -> str | None:
+        """Why no track is taken, or None."""
+        if self.stopping:
+            return "draining"
+        if self._breaker.hindrance is not None:  # asked first: without it nothing is claimed
+            return self._breaker.hindrance
+        return None if self.database_reachable else "database unreachable"
 
     def _drain(self, running: set[Future[Ended]]) -> None:
         while any(not future.done() for future in running):
@@ -279,14 +284,14 @@ class Worker:
         return self._put_off(job.claim, outcome) if isinstance(outcome, Failed) else outcome
 
     def _is_outage(self, result: Receipt | BaseException) -> bool:
-        """Whether the job failed because the store is away for everybody."""
+        """Whether the job failed for want of what nobody gets just now."""
         if isinstance(result, Receipt):
             self._breaker.trust()
-        if not isinstance(result, StoreUnavailable):
+        if not isinstance(result, StoreUnavailable | DiskFull):
             return False
         if self._breaker.is_away():
             return True
-        self._breaker.doubt(result)
+        self._breaker.doubt()
         return False
 
     def _put_off(self, claim: Claim, failed: Failed) -> Outcome:

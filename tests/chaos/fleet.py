@@ -33,6 +33,8 @@ class Ending:
     """What it was told to end by: ``kill``, ``term``, ``term twice``; None for nothing of ours."""
     took_s: float
     """From being told to being gone."""
+    age_s: float
+    """How old it was when it was told."""
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Member:
 
     slot: int
     process: subprocess.Popen[bytes]
+    born_at: float = field(default_factory=time.monotonic)
     told_to: str | None = None
     told_at: float = 0.0
     frozen: bool = False
@@ -134,9 +137,10 @@ class Fleet:
                 returncode = member.process.poll()
                 if returncode is None:
                     continue
-                took_s = time.monotonic() - member.told_at if member.told_to else 0.0
+                told_at = member.told_at if member.told_to else time.monotonic()
+                took_s, age_s = time.monotonic() - told_at, told_at - member.born_at
                 self.endings.append(
-                    Ending(member.slot, member.pid, returncode, member.told_to, took_s)
+                    Ending(member.slot, member.pid, returncode, member.told_to, took_s, age_s)
                 )
                 del self._members[member.slot]
             empty = [slot for slot in range(self.slots) if slot not in self._members]

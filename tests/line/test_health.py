@@ -19,9 +19,7 @@ class FakeWorker:
     """A worker whose state the test decides."""
 
     last_loop_at: float = field(default_factory=time.monotonic)
-    database_reachable: bool = True
-    store_reachable: bool = True
-    stopping: bool = False
+    hindrance: str | None = None
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
@@ -41,20 +39,20 @@ def _free_port() -> int:
 
 
 @pytest.mark.parametrize(
-    ("state", "idle_s", "live", "ready"),
+    ("hindrance", "idle_s", "live", "ready"),
     [
-        ({}, 0.0, 200, 200),
-        ({"database_reachable": False}, 0.0, 200, 503),
-        ({"store_reachable": False}, 0.0, 200, 503),
-        ({"stopping": True}, 0.0, 200, 503),
-        ({}, STUCK_AFTER_S + 1, 503, 200),
+        (None, 0.0, 200, (200, "ready\n")),
+        ("draining", 0.0, 200, (503, "draining\n")),
+        (None, STUCK_AFTER_S + 1, 503, (200, "ready\n")),
     ],
 )
-def test_live_and_ready(state: dict[str, bool], idle_s: float, live: int, ready: int) -> None:
-    worker = FakeWorker(last_loop_at=time.monotonic() - idle_s, **state)
+def test_live_and_ready(
+    hindrance: str | None, idle_s: float, live: int, ready: tuple[int, str]
+) -> None:
+    worker = FakeWorker(last_loop_at=time.monotonic() - idle_s, hindrance=hindrance)
     with serve_health(worker, Metrics(), host="127.0.0.1", port=_free_port()) as port:
         assert _get(port, "/live")[0] == live
-        assert _get(port, "/ready")[0] == ready
+        assert _get(port, "/ready") == ready
         assert _get(port, "/else")[0] == 404
 
 
