@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from audio_processor.app import AudioProcessor
+    from audio_processor.display import LiveProgress
+    from audio_processor.mastering.profile import Profile
     from audio_processor.settings import Settings
 
 
@@ -82,6 +84,11 @@ app = typer.Typer(
         "3 a service was unreachable."
     ),
 )
+
+profile_app = typer.Typer(
+    help="Build and show reference profiles.", no_args_is_help=True, rich_markup_mode="rich"
+)
+app.add_typer(profile_app, name="profile", rich_help_panel="Mastering")
 
 ConfigOption = Annotated[
     Path | None,
@@ -144,6 +151,17 @@ def _processor(config: Path | None, *, show_progress: bool = False) -> Iterator[
         _stopping_on_signals(processor),
     ):
         yield processor
+
+
+@contextmanager
+def _live() -> Iterator[LiveProgress]:
+    """Yield progress bars on stderr, so that what a command prints can be piped."""
+    from rich.console import Console
+
+    from audio_processor.display import LiveProgress
+
+    with LiveProgress(Console(stderr=True)) as progress:
+        yield progress
 
 
 @contextmanager
@@ -380,6 +398,159 @@ def presets(
     _console().print(presets_table(chosen) if name is None else preset_table(*chosen))
 
 
+@app.command(rich_help_panel="Mastering")
+def master(
+    file: Annotated[Path, typer.Argument(help="Any audio file.", show_default=False)],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="OUT.(wav|flac|m4a)", help="What to write.", show_default=False),
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", "-p", help="A preset's name (see presets), auto or off."),
+    ] = None,
+    mastering: MasteringOption = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reference",
+            "-r",
+            help="Audio to match tone and width to, or a stored profile (.toml). Repeatable.",
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option("--strength", min=0, max=100, help="How far towards the reference, percent."),
+    ] = None,
+    lufs: Annotated[
+        float | None, typer.Option("--lufs", help="Integrated loudness instead of the settings'.")
+    ] = None,
+    ceiling: Annotated[
+        float | None, typer.Option("--ceiling", help="True-peak ceiling in dBTP, likewise.")
+    ] = None,
+    bit_depth: Annotated[
+        int, typer.Option("--bit-depth", help="16 or 24 (dithered); 32 is float, wav only.")
+    ] = 24,
+    sample_rate: Annotated[
+        int | None,
+        typer.Option("--sample-rate", min=8000, max=384_000, help="Hz; else the source's own."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite the target.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Master a local file: chain, loudness, limiter, dither; measured once it is written.
+
+    The same steps that an upload takes, without queue and store.
+    """
+    from audio_processor.display import mastered_tables
+    from audio_processor.export import LOCAL_REFERENCE, export_form, local_wish, master_file
+    from audio_processor.wiring import open_studio, with_targets
+
+    form = export_form(bit_depth, sample_rate)
+    if target.exists() and not force:
+        raise typer.BadParameter(f"{target} exists; give --force to overwrite it")
+    if target.exists() and target.samefile(_checked(file)):
+        raise typer.BadParameter("the target is the source itself")
+    settings = with_targets(_settings(config), integrated_lufs=lufs, true_peak_dbtp=ceiling)
+    _configure_logging(settings, beside_progress=True)
+    wish = local_wish(preset, mastering, matched=bool(reference), strength_percent=strength)
+    with _live() as progress:
+        references = {}
+        if reference:
+            references = {
+                LOCAL_REFERENCE: _heard([(r, 1.0) for r in reference], settings, progress)
+            }
+        studio = open_studio(settings, references)
+        mastered = master_file(
+            _checked(file), target, settings, studio, wish=wish, form=form, progress=progress
+        )
+    if as_json:
+        _print_json(asdict(mastered))
+        return
+    for table in mastered_tables(mastered):
+        _console().print(table)
+    for warning in mastered.warnings:
+        _console().print(f"[yellow]![/] {warning}", highlight=False)
+
+
+@profile_app.command("build")
+def build(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REF[=WEIGHT]...", help="Audio files, each with a weight if you like: a.flac=2"
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Option("--output", "-o", help="The profile to write.", show_default=False)
+    ],
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite it.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Measure references and store what tracks are to be matched to.
+
+    Name the file in mastering.profiles, and uploads may ask for it; or give it to master
+    --reference.
+    """
+    from audio_processor.display import profile_table
+    from audio_processor.profiles import write_profile
+
+    if target.exists() and not force:
+        raise typer.BadParameter(f"{target} exists; give --force to overwrite it")
+    settings = _settings(config)
+    _configure_logging(settings, beside_progress=True)
+    weighted = [_weighted(text) for text in files]
+    with _live() as progress:
+        found = _heard(weighted, settings, progress)
+    write_profile(found, target)
+    _console().print(profile_table(str(target), found))
+
+
+@profile_app.command("show")
+def show(
+    file: Annotated[Path, typer.Argument(help="A stored profile, or any audio file.")],
+    config: ConfigOption = None,
+) -> None:
+    """Show a profile's figures and its 1/3-octave spectrum."""
+    from audio_processor.display import profile_table
+
+    settings = _settings(config)
+    _configure_logging(settings, beside_progress=True)
+    with _live() as progress:
+        found = _heard([(_checked(file), 1.0)], settings, progress)
+    _console().print(profile_table(str(file), found))
+
+
+def _heard(
+    weighted: list[tuple[Path, float]], settings: Settings, progress: LiveProgress
+) -> Profile:
+    """Measure references, a bar for each."""
+    from audio_processor.profiles import build_profile
+
+    def told(file: Path) -> None:
+        progress.stage(file.name, "measure")
+
+    for file, _ in weighted:
+        _checked(file)
+    try:
+        return build_profile(weighted, settings, told)
+    finally:
+        for file, _ in weighted:
+            progress.finished(file.name)
+
+
+def _weighted(text: str) -> tuple[Path, float]:
+    """Read ``FILE`` or ``FILE=WEIGHT``; a file whose very name is the text comes first."""
+    name, separator, weight = text.rpartition("=")
+    if not separator or Path(text).is_file():
+        return Path(text), 1.0
+    try:
+        return Path(name), float(weight)
+    except ValueError:
+        raise typer.BadParameter(f"{text}: {weight!r} is no weight, and no such file") from None
+
+
 # ── files ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -418,6 +589,67 @@ def validate(
         for table in report_tables(report):
             console.print(table)
     raise typer.Exit(Exit.FINE if report.ok else Exit.FAILED)
+
+
+@app.command(rich_help_panel="Files")
+def report(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="UPLOAD|FILE",
+            help="An upload's id or file name, or the path of any audio file. A path that exists "
+            "is taken for the file.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The page; replaced if it is there.")
+    ] = Path("report.html"),
+    abx: Annotated[
+        Path | None,
+        typer.Option(
+            "--abx",
+            help="Also write excerpts to compare by ear into this folder, before and after at one "
+            "loudness, named A and B; key.json tells which is which.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Draw A and B by this number.", show_default=False),
+    ] = None,
+    mastering: MasteringOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Write into an --abx folder that is not empty.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show on one page what became of an upload, or what would become of a file.
+
+    Waveform, loudness, gain, spectrum and stereo image before and after, every delivered file in
+    figures, and verdicts in words. A file is mastered and encoded as an upload would be, in a
+    folder of its own; queue and store are only read.
+    """
+    from audio_processor.reporting import abx as excerpts
+    from audio_processor.reporting.report import Order, report_file, report_upload
+    from audio_processor.wiring import open_studio
+
+    order = Order(output, None if abx is None else excerpts.Order(abx, seed, replace=force))
+    if Path(what).is_file():
+        settings = _settings(config)
+        _configure_logging(settings, beside_progress=True)
+        with _live() as progress:
+            studio = open_studio(settings)
+            made = report_file(Path(what), order, settings, studio, progress, wish=mastering)
+    elif mastering is not None:
+        raise typer.BadParameter(f"{what} is no file: an upload has been mastered already")
+    else:
+        with _processor(config) as processor, _live() as progress:
+            row, settings = processor.find(what), processor.settings
+            studio = open_studio(settings)
+            made = report_upload(row, processor.store, order, settings, studio, progress)
+    for path in (made.page, *made.excerpts):
+        typer.echo(path)
 
 
 @app.command("check-config", rich_help_panel="Files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -13,12 +14,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from audio_processor.mastering.parameters import parameters
-from audio_processor.model import PENDING, Loudness, TrackSummary
+from audio_processor.model import PENDING, Loudness, Mastering, TrackSummary
 
 if TYPE_CHECKING:
     from audio_processor.delivery.report import Report
+    from audio_processor.export import Mastered
     from audio_processor.mastering.preset import Preset
+    from audio_processor.mastering.profile import Profile
     from uploads_queue.records import QueueStatus, UploadRecord
+
+_SPECTRUM_DB = 60.0
+"""How far down a spectrum's bars reach."""
 
 
 class LiveProgress:
@@ -98,6 +104,65 @@ def track_table(summary: TrackSummary) -> Table:
     return table
 
 
+def mastered_tables(mastered: Mastered) -> Iterator[Table]:
+    """What was done to a local file, stage by stage, and what it measures before and after."""
+    mastering, plan = mastered.mastering, mastered.plan
+    table = Table(
+        title=f"{escape(mastered.target.name)}: {mastering.preset} {mastering.preset_version}, "
+        f"{plan.mode}, {plan.gain_db:+.2f} dB"
+    )
+    table.add_column("")
+    for heading in ("LUFS", "true peak dBTP", "LRA LU"):
+        table.add_column(heading, justify="right")
+    table.add_row("source", *_levels(mastered.source)[:3])
+    table.add_row("written", *_levels(mastered.delivered)[:3])
+    if mastering.reason:
+        table.caption = escape(mastering.reason)
+    yield table
+    if mastering.stages:
+        yield stages_table(mastering)
+
+
+def stages_table(mastering: Mastering) -> Table:
+    """What each stage of the chain did."""
+    table = Table(title="Mastering chain")
+    table.add_column("stage")
+    table.add_column("energy added dB", justify="right")
+    table.add_column("gain reduction")
+    for stage in mastering.stages:
+        reductions = ", ".join(
+            f"{band.band} {band.deepest_db:.1f} dB at most, {band.mean_db:.1f} on average "
+            f"({band.active_fraction:.0%} of the time)"
+            for band in stage.reductions
+            if band.deepest_db > 0.0
+        )
+        table.add_row(stage.stage, level(stage.energy_added_db), reductions)
+    return table
+
+
+def profile_table(title: str, profile: Profile) -> Table:
+    """A reference's figures, then its 1/3-octave spectra as bars."""
+    from audio_processor.mastering.profile import THIRD_OCTAVES_HZ, third_octave_db
+
+    loudness = profile.loudness
+    table = Table(
+        title=escape(title),
+        caption=f"{profile.duration_s:.0f} s, {level(loudness.integrated_lufs)} LUFS, peaks "
+        f"{level(profile.crest_db)} dB above it, LRA {level(loudness.range_lu, signed=False)} LU, "
+        f"correlation {level(profile.correlation)}",
+    )
+    table.add_column("Hz", justify="right")
+    table.add_column("mid dB", justify="right")
+    table.add_column("")
+    bands = third_octave_db(profile)
+    top = max((float(band) for band in bands if band > -math.inf), default=0.0)
+    for hz, band in zip(THIRD_OCTAVES_HZ, bands, strict=True):
+        found = float(band)
+        bar = "█" * max(0, round((found - top + _SPECTRUM_DB) / 2)) if found > -math.inf else ""
+        table.add_row(f"{hz:.0f}", level(found) if bar or found > -math.inf else "–", bar)
+    return table
+
+
 def loudness_table(title: str, loudness: Loudness, facts: Mapping[str, str]) -> Table:
     """One file's measurements, standard by standard."""
     table = Table(title=escape(title), show_header=False)
@@ -170,7 +235,7 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
         "started": _time(record.started_at),
         "completed": _time(record.completed_at),
         "error": f"{record.error_code}: {record.error_message}" if record.error_message else "",
-        "mastering": record.mastering or "",
+        "mastering": _one_line(record.mastering or ""),
         "output": record.output_key or "",
     }
     for name, value in fields.items():
@@ -293,6 +358,11 @@ def _levels(loudness: Loudness) -> tuple[str, str, str]:
 
 def _figure(value: float | None, digits: int, divisor: float = 1) -> str:
     return "–" if value is None else f"{value / divisor:.{digits}f}"
+
+
+def _one_line(text: str, limit: int = 400) -> str:
+    """Return what anyone may have written as a terminal can be shown it."""
+    return _short(text if text.isprintable() else repr(text)[1:-1], limit)
 
 
 def _short(text: str, limit: int = 28) -> str:
