@@ -168,7 +168,8 @@ def reason_to_dip(buried_db: float) -> float:
 def share_of_masker(band: int, levels_db: NDArray[np.float64]) -> float:
     """How much a band is a masker of its own: 1 for a peak, 0 for another's skirt."""
     beside_db = max(levels_db[max(band - 1, 0)], levels_db[min(band + 1, levels_db.shape[0] - 1)])
-    return max(0.0, min(1.0, 1.0 - (beside_db - levels_db[band]) / SKIRT_DB))
+    below_db = float(beside_db - levels_db[band])
+    return max(0.0, min(1.0, 1.0 - below_db / SKIRT_DB))
 
 
 @kernel()
