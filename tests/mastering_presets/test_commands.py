@@ -107,6 +107,15 @@ def test_enqueue_writes_the_wish_and_explain_shows_it(config: Path, song: Path) 
     assert "width_percent" in call("explain", "song.wav", *arguments).stdout
 
 
+def test_explain_shows_any_wish_on_one_line(processor: AudioProcessor, config: Path) -> None:
+    with processor:
+        processor.queue.insert("a", "a.wav", "\x1b[31m[red]\n" + "x" * 9_000)
+    shown = call("explain", "a.wav", "--config", str(config)).stdout
+    assert "\x1b[31m" not in shown
+    assert r"\x1b[31m[red]\n" in shown
+    assert shown.count("x") < 500
+
+
 def test_enqueue_refuses_what_cannot_be_before_anything_is_done(config: Path, song: Path) -> None:
     arguments = ("--config", str(config))
     refused = call("enqueue", str(song), "--mastering", "orus", *arguments)

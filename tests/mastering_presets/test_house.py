@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audio_processor.errors import ConfigError
 from audio_processor.mastering.preset import named, packaged, resolved, with_house
+from audio_processor.settings import load_settings
 
 
 def refusal(**tables: Any) -> str:
@@ -84,6 +87,19 @@ def test_a_mistake_in_a_base_is_named_where_it_is() -> None:
     assert refusal(**circle) == (
         "mastering.presets.theirs.base leads back to itself: ours → theirs → ours."
     )
+
+
+def test_the_one_in_the_example_configuration_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")
+    path = tmp_path / "config.toml"
+    path.write_text(re.sub(r"^#(?! )", "", _mastering(text), flags=re.MULTILINE))
+    presets = load_settings(path, environ={}).mastering.presets
+    assert presets
+    assert set(with_house(presets)) == {*packaged(), *presets}
+
+
+def _mastering(example: str) -> str:
+    return "[mastering]\n" + example.partition("\n[mastering]\n")[2].partition("\n\n")[0]
 
 
 def test_a_name_that_is_not_there() -> None:
