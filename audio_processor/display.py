@@ -223,7 +223,7 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
     """An upload's whole story: the row, its attempts, what was measured."""
     row = Table(title=escape(record.file_name), show_header=False)
     row.add_column("field")
-    row.add_column("value")
+    row.add_column("value", overflow="fold")
     state = "pending" if record.status == PENDING else str(record.status)
     if record.wait_s > 0:
         state += f", not before {duration(record.wait_s)} from now"
