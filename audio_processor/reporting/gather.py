@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from audio_processor.dsp.bands import power
 from audio_processor.dsp.stage import watched
-from audio_processor.mastering.profile import Profile, power
+from audio_processor.mastering.profile import Profile
 from audio_processor.media.decode import decode
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.probe import probe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audio_processor.mastering.profile import BANDS_PER_OCTAVE, EDGES_HZ, THIRD_OCTAVES_HZ
+from audio_processor.dsp.bands import BANDS_PER_OCTAVE, EDGES_HZ, THIRD_OCTAVES_HZ
 from audio_processor.reporting.axes import (
     Scale,
     band,
