@@ -17,6 +17,7 @@ from audio_processor.dsp.bands import (
     BANDS,
     BANDS_PER_OCTAVE,
     CENTRES_HZ,
+    K_WEIGHTS,
     decibels,
     power,
     weighted_power,
@@ -91,14 +92,17 @@ def design(
     smoothing = _smoothing(guards)
     rails = _Rails(smoothing, guards)
     there = _occupied(source, guards) & _occupied(reference, guards)
+    if not there.any():
+        return FLAT
     bands, goal = _bands(source), _bands(reference)
     goal *= weighted_power(bands) / weighted_power(goal)
     goal_db = decibels(goal @ smoothing.T)
     wanted_db = np.zeros((2, BANDS))
     for _ in range(_REFINEMENTS):
         reached = bands * power(rails.loudness_kept(wanted_db, bands))
-        reached_db = decibels(reached @ smoothing.T)
-        wanted_db[there] += goal_db[there] - reached_db[there]
+        missing_db = goal_db[there] - decibels(reached @ smoothing.T)[there]
+        # what the programme as a whole lacks is loudness, and that is not to move
+        wanted_db[there] += missing_db - _median(missing_db, (reached * K_WEIGHTS)[there])
         np.clip(wanted_db, -_LARGEST_DB, _LARGEST_DB, out=wanted_db)
     mid_db, side_db = rails.loudness_kept(wanted_db * (strength_percent / 100.0), bands)
     return MatchCurve(CENTRES_HZ, mid_db, side_db)
@@ -177,6 +181,13 @@ def _smoothing(guards: Guards) -> NDArray[np.float64]:
     away = np.abs(np.arange(BANDS) - np.arange(BANDS)[:, np.newaxis])
     weights = np.where(away < width, 1.0 + np.cos(np.pi * away / width), 0.0)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Return the value below and above which lies half of the weight."""
+    order = np.argsort(values)
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, below[-1] / 2.0)])
 
 
 def _occupied(profile: Profile, guards: Guards) -> NDArray[np.bool_]:
