@@ -16,6 +16,8 @@ from audio_processor.delivery.candidates import Tolerance
 from audio_processor.delivery.ladder import LadderSpec, Programme, TierSpec, render_ladder
 from audio_processor.delivery.package import PackageInputs, package
 from audio_processor.delivery.verify import verify
+from audio_processor.dsp.measure import LevelMeter
+from audio_processor.dsp.repair import RepairSpikes
 from audio_processor.dsp.stage import Advance, watched
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
@@ -43,6 +45,7 @@ from audio_processor.settings import LimitSettings, Settings, TierSettings
 
 RANGE_TOLERANCE_LU = 0.5
 
+
 def _silent(_fraction: float) -> None:
     return
 
@@ -67,7 +70,7 @@ class Workbench:
 
         Raises ``MasteringRejected`` for a wish that cannot be.
         """
-        return self.studio.treatment(wish, partial(self._survey, source, probed))
+        return self.studio.treatment(wish, _Ears(self, source, probed))
 
     def analyse(
         self,
@@ -168,14 +171,6 @@ class Workbench:
             stall_timeout_s=limits.stall_timeout_s,
         )
 
-    def _survey(self, source: Source, probed: Probe, chain: Chain) -> Profile:
-        """Decode through the chain and return the profile of what comes out."""
-        meter = ProfileMeter(probed.sample_rate_hz)
-        with self.decode(source, probed) as decoder:
-            for block in chain(decoder, probed.sample_rate_hz):
-                meter.push(block)
-        return meter.result()
-
     def _tier_spec(
         self, each: TierSettings, envelope: Envelope, spectrum: Spectrum | None, plan: Plan
     ) -> TierSpec:
@@ -194,11 +189,37 @@ class Workbench:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ears:
+    """A file that the studio may listen to."""
+
+    bench: Workbench
+    source: Source
+    probed: Probe
+
+    def level(self) -> float | None:
+        meter = LevelMeter(self.probed.sample_rate_hz, 2)
+        with self.bench.decode(self.source, self.probed) as decoder:
+            for block in RepairSpikes()(decoder, self.probed.sample_rate_hz):
+                meter.push(block)
+        return meter.result().integrated_lufs
+
+    def profile(self, chain: Chain) -> Profile:
+        rate_hz = self.probed.sample_rate_hz
+        meter = ProfileMeter(rate_hz)
+        with self.bench.decode(self.source, self.probed) as decoder:
+            for block in chain(RepairSpikes()(decoder, rate_hz), rate_hz):
+                meter.push(block)
+        return meter.result()
+
+
 def process_limits(limits: LimitSettings) -> ProcessLimits:
     """Return what one FFmpeg process may use."""
-    mib = limits.address_space_mib
     return ProcessLimits(
-        cpu_s=limits.cpu_s, address_space_bytes=None if mib is None else mib * 1024**2
+        cpu_s=limits.cpu_s,
+        data_bytes=limits.memory_mib * 2**20 or None,
+        address_space_bytes=limits.address_space_mib * 2**20 or None,
+        threads=limits.max_processes or None,
     )
 
 

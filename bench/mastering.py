@@ -24,11 +24,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from audio_processor.dsp.measure import LevelMeter
+from audio_processor.dsp.repair import RepairSpikes
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.catalogue import LEVEL_DEPENDENT
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.preset import packaged
-from audio_processor.mastering.profile import ProfileMeter
 from audio_processor.media.binary import find_ffmpeg
 from audio_processor.media.decode import decode
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
@@ -60,7 +61,7 @@ class Cost:
     render_s: float
     """The second pass."""
     survey_s: float = 0.0
-    """A decode and a profile, for presets that need the programme's level."""
+    """A decode and its loudness, for presets that need the programme's level."""
 
     @property
     def total_s(self) -> float:
@@ -128,14 +129,14 @@ def _middle(name: str, costs: Sequence[Cost], survey_s: float) -> Cost:
 
 
 def _survey_s(track: Path) -> float:
-    """Return what it costs to decode a track and take its profile, FFmpeg included."""
+    """Return what it costs to learn a track's level, FFmpeg included."""
     before = spent()
     with tempfile.TemporaryDirectory(prefix="audio-processor-") as folder:
         supervisor = Supervisor(find_ffmpeg(), Path(folder), ProcessLimits())
         probed = probe(supervisor, track, track.name)
-        meter = ProfileMeter(probed.sample_rate_hz)
+        meter = LevelMeter(probed.sample_rate_hz, 2)
         with decode(supervisor, track, probed, file_name=track.name) as decoder:
-            for block in decoder:
+            for block in RepairSpikes()(decoder, probed.sample_rate_hz):
                 meter.push(block)
         meter.result()
     return (spent() - before).cpu_s

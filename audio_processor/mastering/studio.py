@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from audio_processor.mastering.catalogue import LEVEL_DEPENDENT
 from audio_processor.mastering.chain import Chain
@@ -15,8 +16,15 @@ from audio_processor.mastering.stages.reference_match import ReferenceMatch
 from audio_processor.mastering.treatment import Treatment
 from audio_processor.model import Mastering, Targets
 
-Survey = Callable[[Chain], Profile]
-"""Decodes the track through a chain and returns the profile of what comes out."""
+
+class Ears(Protocol):
+    """A track as it can be listened to; each call decodes it."""
+
+    def level(self) -> float | None:
+        """Return the source's integrated loudness in LUFS, None where it has none."""
+
+    def profile(self, chain: Chain) -> Profile:
+        """Return the profile of what comes out of the chain: dearer than a level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +44,26 @@ class Studio:
         """
         return resolve(wish, self.defaults, self.presets, self.profiles)
 
-    def treatment(self, wish: str | None, survey: Survey) -> Treatment:
-        """Return the treatment of a track; ``survey`` is called where its sound decides.
+    def treatment(self, wish: str | None, ears: Ears) -> Treatment:
+        """Return the treatment of a track; it is listened to where its sound decides.
 
         ``auto`` listens to the source, as do stages that are set in dBFS; a match listens to
-        what the other stages make of it. Raises as ``recipe`` does, and what the survey raises.
+        what the other stages make of it. Raises as ``recipe`` does, and what listening raises.
         """
         recipe = self.recipe(wish)
-        heard = survey(Chain()) if recipe.auto or _needs_its_level(recipe) else None
-        if recipe.auto and heard is not None:
+        level_lufs: float | None = None
+        if recipe.auto:
+            heard = ears.profile(Chain())
+            level_lufs = heard.loudness.integrated_lufs
             recipe = settle(recipe, heard, self.presets)
+        elif _needs_its_level(recipe):
+            level_lufs = ears.level()
         stages, warnings = recipe.stages, recipe.warnings
-        if heard is not None and _needs_its_level(recipe):
-            stages = (InputLevel.for_loudness(heard.loudness.integrated_lufs), *stages)
+        if _needs_its_level(recipe):
+            stages = (InputLevel.for_loudness(level_lufs), *stages)
         if recipe.reference is not None:
             match = ReferenceMatch(recipe.match_strength_percent).toward(
-                survey(Chain(stages)), self.profiles[recipe.reference]
+                ears.profile(Chain(stages)), self.profiles[recipe.reference]
             )
             stages = (*stages, match)
             if match.curve.is_flat:

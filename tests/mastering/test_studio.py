@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from audio_processor.dsp.measure import LevelMeter
 from audio_processor.errors import MasteringRejected
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.profile import Profile, ProfileMeter
@@ -35,8 +36,15 @@ class Ears:
 
     audio: Block
     chains: list[Chain] = field(default_factory=list)
+    levels: int = 0
 
-    def survey(self, chain: Chain) -> Profile:
+    def level(self) -> float | None:
+        self.levels += 1
+        meter = LevelMeter(RATE_HZ, 2)
+        meter.push(self.audio)
+        return meter.result().integrated_lufs
+
+    def profile(self, chain: Chain) -> Profile:
         self.chains.append(chain)
         meter = ProfileMeter(RATE_HZ)
         for block in chain(self._blocks(), RATE_HZ):
@@ -48,7 +56,7 @@ class Ears:
 
 
 def profile(audio: Block) -> Profile:
-    return Ears(audio).survey(Chain())
+    return Ears(audio).profile(Chain())
 
 
 def studio(**settings: object) -> Studio:
@@ -62,24 +70,23 @@ def names(chain: Chain) -> list[str]:
 
 def test_the_default_listens_to_nothing() -> None:
     ears = Ears(noise(1, 0.1, 1.0))
-    treatment = studio().treatment(None, ears.survey)
+    treatment = studio().treatment(None, ears)
     assert (treatment.mastering.preset, names(treatment.chain)) == ("transparent", ["high_pass"])
-    assert ears.chains == []
+    assert (ears.levels, ears.chains) == (0, [])
 
 
 def test_off_has_no_stage() -> None:
-    treatment = studio().treatment("off", Ears(noise(1, 0.1, 1.0)).survey)
+    treatment = studio().treatment("off", Ears(noise(1, 0.1, 1.0)))
     assert names(treatment.chain) == []
 
 
 @pytest.mark.parametrize(("level", "expected_db"), [(0.5, None), (0.02, None), (2e-3, 24.0)])
 def test_stages_in_dbfs_are_given_their_level(level: float, expected_db: float | None) -> None:
     ears = Ears(noise(1, level, 1.0))
-    treatment = studio().treatment("radio-loud", ears.survey)
+    treatment = studio().treatment("radio-loud", ears)
     first = treatment.chain.stages[0]
     assert isinstance(first, InputLevel)
-    (heard,) = ears.chains
-    assert names(heard) == []
+    assert (ears.levels, ears.chains) == (1, [])
     measured = profile(ears.audio).loudness.integrated_lufs
     assert measured is not None
     assert first.gain_db == pytest.approx(expected_db or -14.0 - measured)
@@ -88,7 +95,7 @@ def test_stages_in_dbfs_are_given_their_level(level: float, expected_db: float |
 def test_a_preset_does_the_same_to_a_quiet_upload_as_to_a_loud_one() -> None:
     loud = noise(1, 0.3, 1.0)
     treated = [
-        studio().treatment("vintage-warmth", Ears(audio).survey).chain
+        studio().treatment("vintage-warmth", Ears(audio)).chain
         for audio in (loud, loud * np.float32(0.25))
     ]
     one, other = (
@@ -99,13 +106,13 @@ def test_a_preset_does_the_same_to_a_quiet_upload_as_to_a_loud_one() -> None:
 
 
 def test_silence_is_treated_without_a_level() -> None:
-    treatment = studio().treatment("radio-loud", Ears(np.zeros((RATE_HZ, 2), np.float32)).survey)
+    treatment = studio().treatment("radio-loud", Ears(np.zeros((RATE_HZ, 2), np.float32)))
     assert treatment.chain.stages[0] == InputLevel(0.0)
 
 
 def test_a_match_listens_to_what_the_other_stages_make() -> None:
     ears = Ears(noise(1, 0.1, 1.6))
-    treatment = studio().treatment('{"preset": "bright", "reference": "house"}', ears.survey)
+    treatment = studio().treatment('{"preset": "bright", "reference": "house"}', ears)
     assert names(treatment.chain)[-1] == "reference_match"
     (heard,) = ears.chains
     assert heard.stages == treatment.chain.stages[:-1]
@@ -116,23 +123,23 @@ def test_a_match_listens_to_what_the_other_stages_make() -> None:
 
 def test_a_silent_track_is_matched_to_nothing_and_told_so() -> None:
     ears = Ears(np.zeros((RATE_HZ, 2), np.float32))
-    treatment = studio(reference="house", profiles={"house": "x"}).treatment(None, ears.survey)
+    treatment = studio(reference="house", profiles={"house": "x"}).treatment(None, ears)
     assert any("nothing to match" in warning for warning in treatment.warnings)
 
 
 def test_auto_listens_once_and_says_why() -> None:
     ears = Ears(noise(1, 0.1, 2.5))
-    treatment = studio(preset="auto").treatment(None, ears.survey)
+    treatment = studio(preset="auto").treatment(None, ears)
     assert treatment.mastering.preset == "bright"
     assert treatment.mastering.reason and "dull" in treatment.mastering.reason
     assert len(ears.chains) == 1
 
 
 def test_an_upload_has_a_target_of_its_own() -> None:
-    treatment = studio().treatment('{"targetLoudness": -16}', Ears(noise(1, 0.1, 1.0)).survey)
+    treatment = studio().treatment('{"targetLoudness": -16}', Ears(noise(1, 0.1, 1.0)))
     assert treatment.targets == Targets(integrated_lufs=-16.0)
 
 
 def test_a_wish_that_cannot_be_is_refused_by_its_key() -> None:
     with pytest.raises(MasteringRejected, match=r"targetLoudness is -3;.*-20 to -10"):
-        studio().treatment('{"targetLoudness": -3}', Ears(noise(1, 0.1, 1.0)).survey)
+        studio().treatment('{"targetLoudness": -3}', Ears(noise(1, 0.1, 1.0)))
