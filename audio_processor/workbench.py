@@ -6,7 +6,6 @@ operator's. Each takes what the step before returned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from audio_processor.dsp.repair import RepairSpikes
 from audio_processor.dsp.stage import Advance, watched
 from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.chain import Chain
-from audio_processor.mastering.plan import PlanLimits, make_plan
+from audio_processor.mastering.plan import PlanLimits, make_plan, plan_warnings
 from audio_processor.mastering.profile import Profile, ProfileMeter
 from audio_processor.mastering.studio import Studio
 from audio_processor.mastering.tiers import TierForecast, levelled_envelope
@@ -42,8 +41,6 @@ from audio_processor.model import (
     Verified,
 )
 from audio_processor.settings import LimitSettings, Settings, TierSettings
-
-RANGE_TOLERANCE_LU = 0.5
 
 
 def _silent(_fraction: float) -> None:
@@ -94,6 +91,7 @@ class Workbench:
         limits = PlanLimits(
             max_gain_db=loudness.max_gain_db,
             max_gain_reduction_db=loudness.max_gain_reduction_db,
+            max_mean_gain_reduction_db=loudness.max_mean_gain_reduction_db,
         )
         return make_plan(analysis, treatment.targets, limits)
 
@@ -141,7 +139,7 @@ class Workbench:
         verified: Verified,
     ) -> Package:
         """Make everything that will be published."""
-        warnings = (*analysis.warnings, *_plan_warnings(plan, treatment))
+        warnings = (*analysis.warnings, *plan_warnings(plan, treatment.targets))
         return package(
             self.supervisor,
             PackageInputs(
@@ -232,15 +230,3 @@ def media_limits(limits: LimitSettings) -> MediaLimits:
         max_sample_rate_hz=limits.max_sample_rate_hz,
         max_cover_bytes=limits.max_cover_bytes,
     )
-
-
-def _plan_warnings(plan: Plan, treatment: Treatment) -> Iterator[str]:
-    targets = treatment.targets
-    range_lu = plan.predicted_range_lu
-    if targets.range_mode == "preserve" or range_lu is None:
-        return
-    if range_lu > targets.range_lu + RANGE_TOLERANCE_LU:
-        yield (
-            f"The loudness range stays at {range_lu:.1f} LU, above the {targets.range_lu:g} LU "
-            "asked for: the level changes faster than it may be ridden."
-        )

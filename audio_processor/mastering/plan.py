@@ -8,7 +8,9 @@ reached within the limits is left out and named, never covered up by a dynamic m
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from audio_processor.dsp.gating import envelope_tenths, integrated_lufs, loudness_range_lu
 from audio_processor.dsp.limiter import MARGIN_DB
@@ -28,7 +30,18 @@ MIN_DURATION_S = 0.4
 """One gating block of BS.1770-5: below it there is no integrated loudness."""
 TOLERANCE_LU = 0.05
 """Half of what is promised of the master; the other half is the forecast's."""
+RANGE_TOLERANCE_LU = 0.5
+"""A range over its target by less is not worth a warning."""
 BISECTIONS = 16
+
+_KEPT_BY: Mapping[LimitedBy, str] = MappingProxyType(
+    {
+        "max_gain": "more gain than loudness.max_gain_db allows would raise its noise",
+        "max_gain_reduction": "the limiter would have to take off more than the loudness settings "
+        "allow, at its deepest or on average",
+        "peaks": "no limiting is allowed, and its peaks stand at the ceiling",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,24 @@ def make_plan(analysis: Analysis, targets: Targets, limits: PlanLimits = PlanLim
     if targets.range_mode == "limit" and _too_wide(unridden, targets):
         return _ridden_plan(envelope, unridden, targets, limits)
     return _plan(unridden, None, targets)
+
+
+def plan_warnings(plan: Plan, targets: Targets) -> Iterator[str]:
+    """Yield a sentence for each target that the plan backs off from, and why it does."""
+    why = _KEPT_BY.get(plan.limited_by) if plan.limited_by is not None else None
+    if why is not None and plan.predicted_lufs is not None:
+        yield (
+            f"The track is delivered at {plan.predicted_lufs:.1f} LUFS instead of "
+            f"{targets.integrated_lufs:g}: {why}."
+        )
+    range_lu = plan.predicted_range_lu
+    if targets.range_mode == "preserve" or range_lu is None:
+        return
+    if range_lu > targets.range_lu + RANGE_TOLERANCE_LU:
+        yield (
+            f"The loudness range stays at {range_lu:.1f} LU, above the {targets.range_lu:g} LU "
+            "asked for: the level changes faster than it may be ridden."
+        )
 
 
 def _ridden_plan(

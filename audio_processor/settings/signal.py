@@ -51,6 +51,14 @@ class LoudnessSettings(Group):
         le=30,
     )
 
+    max_mean_gain_reduction_db: float = setting(
+        6.0,
+        "Most that the limiter may take off on average while it acts; the governor backs the "
+        "target off for a track that would need more.",
+        ge=0,
+        le=30,
+    )
+
     def problems(self) -> Iterator[Problem]:
         """Yield a master ceiling above what may be delivered."""
         if self.true_peak_dbtp > self.delivered_true_peak_dbtp:

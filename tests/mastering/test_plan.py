@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audio_processor.mastering.plan import PlanLimits, make_plan
+from audio_processor.mastering.plan import PlanLimits, make_plan, plan_warnings
 from audio_processor.model import Plan, Targets
 from tests.corpus import corpus_track_or_skip
 from tests.dsp_limiter.meters import true_peak_dbtp
@@ -180,3 +180,28 @@ def test_a_decoder_spike_decides_nothing() -> None:
     spiked[5 * RATE_HZ, 0] = 16_000.0
     clean, spiky = (make_plan(analysed(a), TARGETS) for a in (audio, spiked))
     assert spiky.gain_db == pytest.approx(clean.gain_db, abs=0.1)
+
+
+# ── in words ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (PlanLimits(max_gain_db=3.0), "max_gain_db"),
+        (PlanLimits(max_gain_reduction_db=0.0), "no limiting is allowed"),
+        (PlanLimits(max_mean_gain_reduction_db=0.5), "on average"),
+    ],
+)
+def test_what_keeps_a_track_from_its_target_is_said(limits: PlanLimits, said: str) -> None:
+    targets = Targets(integrated_lufs=-8.0)
+    plan = make_plan(analysed(band(10.0, -15.0)), targets, limits)
+    (warning,) = plan_warnings(plan, targets)
+    assert plan.predicted_lufs is not None
+    assert f"{plan.predicted_lufs:.1f} LUFS instead of -8" in warning
+    assert said in warning
+
+
+def test_of_a_target_that_is_reached_nothing_is_said() -> None:
+    plan = make_plan(analysed(band(10.0, -15.0)), Targets())
+    assert list(plan_warnings(plan, Targets())) == []
