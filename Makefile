@@ -3,17 +3,18 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 TRACK ?=
+SEED ?=
 
-.PHONY: help run test music check format lint types imports bench regress acceptance corpus setup setup-dev servers browser clean
+.PHONY: help run test music check format lint types imports bench regress acceptance corpus setup setup-dev servers browser lock audit clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.runtime: requirements.txt pyproject.toml tools/setup.sh
-	@tools/setup.sh requirements.txt $@
+.venv/.runtime: requirements.lock requirements-build.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh requirements.lock $@
 
-.venv/.development: requirements.txt requirements-dev.txt pyproject.toml tools/setup.sh
-	@tools/setup.sh requirements-dev.txt $@
+.venv/.development: requirements-dev.lock requirements-build.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh requirements-dev.lock $@
 
 setup: .venv/.runtime  ## the virtual environment with what the program needs
 
@@ -60,6 +61,15 @@ regress: setup-dev corpus  ## every preset against its goldens; UPDATE_GOLDENS=1
 
 acceptance: setup-dev servers corpus  ## real tracks on every back end, checked by FFmpeg's meters
 	@$(PY) -m bench.acceptance
+
+lock: setup-dev  ## requirements*.lock anew from requirements*.txt, with the hashes of all files
+	@tools/lock.sh
+
+audit: setup-dev  ## known vulnerabilities of what is locked (exit 3: the advisories cannot be had)
+	@tools/audit.sh $(if $(IF_REACHABLE),--if-reachable)
+
+chaos: setup-dev servers  ## real workers on real servers, everything around them breaking (SEED=…)
+	@$(PY) -W ignore -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 clean:  ## remove the environment and the embedded default's data
 	rm -rf .venv data build dist tests/player/node_modules

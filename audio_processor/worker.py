@@ -45,7 +45,7 @@ log = get_logger(__name__)
 
 _RECORDING_S = 900.0
 """For so long an outcome is kept for a database that does not take it."""
-RECORDING = BackoffPolicy(base_s=0.25, cap_s=5.0)
+RECORDING = BackoffPolicy(base_s=0.1, cap_s=3.0)
 _LOOP_PULSE_S = 15.0
 """However long it rests, the claim loop shows so often that it lives."""
 
@@ -113,6 +113,7 @@ class Worker:
         self._wake = threading.Event()
         self._given_up = threading.Event()
         self._claim_failures = 0
+        self._unrecorded: set[Claim] = set()
         self.last_loop_at = time.monotonic()
         self.database_reachable = False
         self.fatal: ConfigError | None = None
@@ -132,6 +133,11 @@ class Worker:
                     continue
                 if (pause_s := self._breaker.pause_s(len(running))) > 0:
                     self.rest(pause_s)
+                    continue
+                if self._unrecorded:
+                    # a database that was away: what we still owe it comes before what we ask,
+                    # or we would claim our own lapsed tracks and count another attempt
+                    self.rest(RECORDING.base_s)
                     continue
                 if (claim := self._claim()) is None:
                     continue
@@ -236,7 +242,7 @@ class Worker:
             return "draining"
         if self._breaker.hindrance is not None:  # asked first: without it nothing is claimed
             return self._breaker.hindrance
-        return None if self.database_reachable else "database unreachable"
+        return None if self.database_reachable else DatabaseUnavailable.code
 
     def _drain(self, running: set[Future[Ended]]) -> None:
         while any(not future.done() for future in running):
@@ -250,7 +256,11 @@ class Worker:
             self._jobs.add(job)
         started = time.monotonic()
         try:
-            outcome = self._record(claim, self._decide(job))
+            outcome = self._decide(job)
+            try:
+                outcome = self._record(claim, outcome)
+            finally:
+                self._unrecorded.discard(claim)
         except Exception as error:  # a fault of ours or of the schema: said, never swallowed
             log.exception("outcome not recorded", upload_id=claim.upload_id)
             outcome = Abandon(f"The outcome could not be recorded: {type(error).__name__}.")
@@ -319,6 +329,7 @@ class Worker:
             except LeaseLost:
                 return Abandon("The lease was lost before the outcome could be recorded.")
             except DatabaseUnavailable as error:
+                self._unrecorded.add(claim)
                 delay_s = RECORDING.outage_delay_s(failures, random)
                 log.warning(
                     "outcome not recorded",

@@ -59,6 +59,7 @@ class Fleet:
 
     site: Site
     slots: int
+    restarts: bool = True
     endings: list[Ending] = field(default_factory=list)
     _members: dict[int, Member] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -144,7 +145,7 @@ class Fleet:
                 )
                 del self._members[member.slot]
             empty = [slot for slot in range(self.slots) if slot not in self._members]
-        if not self._resting.is_set():
+        if self.restarts and not self._resting.is_set():
             for slot in empty:
                 self.start(slot)
 

@@ -62,7 +62,7 @@ class Verdict:
 def judge(site: Site, uploads: list[Upload], rows: dict[str, Row]) -> Verdict:
     """Hold every row, every ladder and every raw object against what must be."""
     verdict = Verdict()
-    keys = site.keys()
+    keys = site.objects()
     for upload in uploads:
         row = rows[upload.upload_id]
         where = f"{upload.file_name} ({row.status}, {row.error_code}, attempt {row.attempts})"

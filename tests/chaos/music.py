@@ -11,10 +11,10 @@ import numpy as np
 RATE_HZ = 44_100
 
 
-def track(number: int, seed: int) -> bytes:
-    """Return a 16-bit stereo WAV of 1.5–3 s: a chord and a pulse of the track's own."""
+def track(number: int, seed: int, seconds: float | None = None) -> bytes:
+    """Return a 16-bit stereo WAV, of 1.5–2.5 s unless told: a chord and a pulse of its own."""
     own = random.Random(f"{seed}/{number}")
-    frames = int(own.uniform(1.5, 3.0) * RATE_HZ)
+    frames = int((seconds or own.uniform(1.5, 3.0)) * RATE_HZ)
     at = np.arange(frames) / RATE_HZ
     root_hz = own.uniform(110.0, 440.0)
     chord = sum(

@@ -43,6 +43,7 @@ class Wish:
     faults: int
     seed: int
     slots: int = 3
+    max_attempts: int = 10
     pace_s: float = 2.0
     """Mean time between faults."""
     validated: int = 5
@@ -164,7 +165,7 @@ def chaos(wish: Wish, database: DatabaseServer, s3: S3Server, folder: Path) -> S
     warm_up(folder)
     given = uploads(wish)
     story.tracks = len(given)
-    with site(database, s3, folder, slots=wish.slots) as where:
+    with site(database, s3, folder, slots=wish.slots, max_attempts=wish.max_attempts) as where:
         for upload in given:
             if upload.data is not None:
                 where.put(RAW + upload.file_name, upload.data)

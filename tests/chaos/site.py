@@ -19,7 +19,6 @@ from tests.servers.s3 import S3Server
 LEASE_S = 6.0
 HEARTBEAT_S = 2.0
 POLL_S = 0.5
-MAX_ATTEMPTS = 10
 DRAIN_S = 15.0
 READ_TIMEOUT_S = 4.0
 STALL_S = 4.0
@@ -46,6 +45,8 @@ class Site:
     small_disk: Path | None
     """A scratch folder on a file system of its own that can be filled, where we may mount one."""
     health_ports: tuple[int, ...]
+    max_attempts: int
+    drain_s: float
     queue: DatabaseManager = field(repr=False)
     """The operator's side, past the wire."""
 
@@ -57,7 +58,7 @@ class Site:
         """boto3, past the doors."""
         return self.s3.client()
 
-    def keys(self, prefix: str = "") -> dict[str, str]:
+    def objects(self, prefix: str = "") -> dict[str, str]:
         """Every key below the prefix and its ETag."""
         pages = self.client().get_paginator("list_objects_v2")
         return {
@@ -107,10 +108,10 @@ class Site:
             "poll_interval_s": POLL_S,
             "lease_s": LEASE_S,
             "heartbeat_s": HEARTBEAT_S,
-            "max_attempts": MAX_ATTEMPTS,
+            "max_attempts": self.max_attempts,
             "backoff_base_s": 0.5,
             "backoff_cap_s": 3,
-            "drain_timeout_s": DRAIN_S,
+            "drain_timeout_s": self.drain_s,
             "health_host": "127.0.0.1",
             "health_port": self.health_ports[slot],
         }
@@ -139,7 +140,14 @@ def _toml(value: object) -> str:
 
 @contextlib.contextmanager
 def site(
-    database: DatabaseServer, s3: S3Server, folder: Path, *, slots: int, small_disk: bool = True
+    database: DatabaseServer,
+    s3: S3Server,
+    folder: Path,
+    *,
+    slots: int,
+    max_attempts: int = 10,
+    drain_s: float = DRAIN_S,
+    small_disk: bool = True,
 ) -> Iterator[Site]:
     """Yield a fresh database and bucket for ``slots`` workers."""
     config = database.fresh_database()
@@ -157,6 +165,8 @@ def site(
             folder=folder,
             small_disk=stack.enter_context(_mounted(folder / "small")) if small_disk else None,
             health_ports=tuple(free_port() for _ in range(slots)),
+            max_attempts=max_attempts,
+            drain_s=drain_s,
             queue=queue,
         )
 
