@@ -50,7 +50,9 @@ def read_metadata(document: Json) -> Delivered:
 def _delivered(document: Json) -> Delivered:
     loudness, m4a = document["loudness"], document["m4a"]
     renditions = tuple(document["renditions"])
-    kept = next(each for each in renditions if each["name"] == m4a["rendition"])
+    kept = next((each for each in renditions if each["name"] == m4a["rendition"]), None)
+    if kept is None:
+        raise ValueError("its m4a is of no rendition")
     return Delivered(
         track_id=str(document["track_id"]),
         source=_source(document),

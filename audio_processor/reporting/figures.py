@@ -98,8 +98,9 @@ def gain(data: ReportData) -> Markup | None:
     if told is not None:
         static_db = told.plan.gain_db + told.m4a_trim_db
         rides = data.gain is not None and data.gain.rider is not None
-        what = "static gain and level rider" if rides else "static gain"
-        entries.append(("target", f"planned: {what}, {signed(static_db, 2, plus=True)} dB"))
+        rider = ", and the level rider" if rides else ""
+        planned = f"planned: static gain {signed(static_db, 2, plus=True)} dB{rider}"
+        entries.append(("target", planned))
     return card(
         "gain",
         "Gain and gain reduction over time",
@@ -132,8 +133,8 @@ def _reduction(data: ReportData) -> Markup | None:
 
 def _gain_words(told: Delivered | None) -> Iterator[str]:
     yield (
-        "Measured is everything that was done to the level in between, limiter and codec "
-        "included; left out where either is 30 LU below its programme."
+        "Measured is everything that was done to the level in between, mastering chain, limiter "
+        "and codec included; left out where either is 30 LU below its programme."
     )
     if told is None:
         return

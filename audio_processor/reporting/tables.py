@@ -9,6 +9,10 @@ from audio_processor.reporting.markup import Markup
 from audio_processor.reporting.verdicts import REASONS, signed
 
 _LIMITED = "limited by"
+_UNITS = {
+    "db": " dB", "dbfs": " dBFS", "dbtp": " dBTP", "lufs": " LUFS", "lu": " LU", "hz": " Hz",
+    "ms": " ms", "s": " s", "percent": " %",
+}  # fmt: skip
 
 
 def renditions(data: ReportData) -> Markup | None:
@@ -100,10 +104,7 @@ def mastering(data: ReportData) -> Markup | None:
 
 
 def _stage(stage: StageFigures) -> Markup:
-    parameters = ", ".join(
-        f"{name.replace('_', ' ')} {signed(value, 0) if value == int(value) else f'{value:g}'}"
-        for name, value in stage.parameters.items()
-    )
+    parameters = ", ".join(parameter(name, value) for name, value in stage.parameters.items())
     reductions = "; ".join(
         f"{each.band}: {each.deepest_db:.1f} dB at most, {each.mean_db:.1f} dB on average in "
         f"{100 * each.active_fraction:.0f} % of the time"
@@ -117,6 +118,15 @@ def _stage(stage: StageFigures) -> Markup:
         last=reductions or "–",
         class_="stage",
     )
+
+
+def parameter(name: str, value: float) -> str:
+    """Return a stage's parameter in words; its name ends in its unit."""
+    words = name.split("_")
+    unit = _UNITS.get(words[-1], "")
+    label = " ".join(words[:-1] if unit else words)
+    shown = f"{abs(value):.4g}" if abs(value) < 1000 else f"{abs(value):.0f}"
+    return f"{label} {'−' if value < 0 else ''}{shown}{unit}"
 
 
 def _why(limited_by: LimitedBy | None) -> str:
