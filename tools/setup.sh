@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes .venv if need be and installs the given requirements: setup.sh REQUIREMENTS STAMP
+# Makes .venv if need be and installs the given set of packages, each file of them checked against
+# its hash before anything of it is run: setup.sh LOCK STAMP
 set -euo pipefail
 cd "$(dirname "$0")/.."
-requirements=$1 stamp=$2
+lock=$1 stamp=$2
 python=${PYTHON:-python3}
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
@@ -28,7 +29,11 @@ make_venv() {
 # a virtual environment whose interpreter has gone is made anew
 [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || { rm -rf .venv; make_venv; }
 
-echo "setup: installing $requirements into .venv"
-.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement "$requirements"
-.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --editable .
+echo "setup: installing $lock into .venv"
+pip() { .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$@"; }
+pip --require-hashes --requirement "$lock"
+# what builds the package has a place of its own, so that its hash is checked as well: pip's own
+# isolated build would take whatever setuptools is the newest today
+pip --require-hashes --upgrade --target .venv/build --requirement requirements-build.lock
+PYTHONPATH=$PWD/.venv/build pip --no-deps --no-build-isolation --editable .
 touch "$stamp"
