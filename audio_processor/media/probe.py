@@ -11,7 +11,6 @@ from audio_processor.errors import (
     AudioProcessorError,
     CorruptMedia,
     LimitExceeded,
-    PermanentError,
     UnsupportedMedia,
 )
 from audio_processor.media import argv
@@ -133,7 +132,9 @@ def _refusal(
     if isinstance(failure, OutputTooLarge):
         return _too_many_tags(file_name)
     error = explain(failure, file_name)
-    if not isinstance(failure, FFmpegFailed) or not isinstance(error, PermanentError):
+    if not isinstance(failure, FFmpegFailed) or not isinstance(
+        error, (CorruptMedia, UnsupportedMedia)
+    ):
         return error
     begins_like_audio = _begins_like_audio(source)
     if begins_like_audio and separator not in failure.stderr:  # not one stream was found

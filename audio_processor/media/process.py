@@ -50,7 +50,7 @@ class ProcessLimits:
     cpu_s: int = 3600
     file_size_bytes: int = 8 * 2**30
     open_files: int = 64
-    data_bytes: int | None = 512 * 2**20
+    data_bytes: int | None = 256 * 2**20
     """Heap, stacks and all else that is private and writable: what a bomb fills."""
     address_space_bytes: int | None = 4 * 2**30
     """All that is mapped: the binary and what allocators reserve without using it, too."""

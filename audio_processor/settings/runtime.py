@@ -78,16 +78,32 @@ class LimitSettings(Group):
     stall_timeout_s: float = setting(
         120.0, "An FFmpeg process without progress for this long is ended.", ge=1, le=3600
     )
-    address_space_mib: int | None = setting(
-        None,
-        "Address space of one FFmpeg process; unlimited unless given, as threads reserve far "
-        "more than they use.",
-        ge=512,
-        example=8192,
+    memory_mib: int = setting(
+        256,
+        "Memory of one FFmpeg process: heap and stacks, not the program itself; 0 is no limit. "
+        "A track takes 60.",
+        ge=0,
+        also=("memory", "rss_mib"),
+    )
+    address_space_mib: int = setting(
+        4096,
+        "Address space of one FFmpeg process, which counts what is reserved and never used; 0 is "
+        "no limit. A track takes 700.",
+        ge=0,
+    )
+    max_processes: int = setting(
+        8192,
+        "Threads of this user on the whole machine, beyond which an FFmpeg process starts no "
+        "further one; 0 is no limit.",
+        ge=0,
+        also=("processes", "nproc"),
     )
 
     def problems(self) -> Iterator[Problem]:
-        """Yield an empty range of sample rates."""
+        """Yield an empty range of sample rates, and limits in which no track can be read."""
+        for name, least in (("memory_mib", 128), ("address_space_mib", 1024)):
+            if 0 < getattr(self, name) < least:
+                yield Problem(name, f"must be at least {least}, or 0 for no limit")
         if self.min_sample_rate_hz > self.max_sample_rate_hz:
             yield Problem(
                 "min_sample_rate_hz",
