@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,6 +171,18 @@ def fleet(site: Site, slots: int) -> Iterator[Fleet]:
         yield running
     finally:
         running.rest(grace_s=0.0)
+
+
+def health(site: Site, path: str, slot: int = 0) -> tuple[int, str]:
+    """Ask the slot's worker what a kubelet would; 0 where nothing answers."""
+    url = f"http://127.0.0.1:{site.health_ports[slot]}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode().strip()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode().strip()
+    except OSError:
+        return 0, "no answer"
 
 
 def strays(site: Site) -> list[int]:

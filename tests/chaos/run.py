@@ -15,11 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from audio_processor import AudioProcessor, Settings
 from tests.chaos.faults import KINDS, Stage, poison
-from tests.chaos.fleet import Fleet, fleet, strays
+from tests.chaos.fleet import Fleet, fleet, health, strays
 from tests.chaos.judge import Upload, Verdict, judge, validated, zombie_requests
 from tests.chaos.listener import Listener
 from tests.chaos.music import track
@@ -215,7 +216,7 @@ def swept(where: Site) -> list[str]:
     last.start(0)
     member = last.member(0)
     assert member is not None
-    while not list(where.scratch.glob("worker-*/lock")) and member.process.poll() is None:
+    while health(where, "/ready")[0] != HTTPStatus.OK and member.process.poll() is None:
         time.sleep(TICK_S)
     last.rest(grace_s=EXIT_GRACE_S)
     left = [str(path.relative_to(where.scratch)) for path in where.scratch.rglob("*")]

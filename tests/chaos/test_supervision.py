@@ -6,14 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.fleet import Fleet, Member
+from tests.chaos.fleet import Fleet, Member, health
 from tests.chaos.music import track
 from tests.chaos.run import warm_up
 from tests.chaos.site import LEASE_S, RAW, Site, site
@@ -74,17 +72,6 @@ def until(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.1)
-
-
-def health(where: Site, path: str, slot: int = 0) -> tuple[int, str]:
-    url = f"http://127.0.0.1:{where.health_ports[slot]}{path}"
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.status, answer.read().decode().strip()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode().strip()
-    except OSError:
-        return 0, "no answer"
 
 
 def running(workers: Fleet, slot: int = 0) -> Member:
