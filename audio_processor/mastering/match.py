@@ -29,7 +29,9 @@ DISTANCE_BANDS = slice(1, 30)
 """25 Hz to 16 kHz of ``profile.THIRD_OCTAVES_HZ``."""
 
 _THIRD = BANDS_PER_OCTAVE // 3
-_REFINEMENTS = 8
+_COMPARED_OCTAVES = 1 / 3
+"""How wide the bands are that are to hold as much as the reference's."""
+_REFINEMENTS = 6
 _BISECTIONS = 40
 _LARGEST_DB = 24.0
 
@@ -43,7 +45,7 @@ class Guards:
     treble_hz: float = 8000.0
     max_treble_boost_db: float = 2.8
     max_treble_cut_db: float = 1.2
-    smoothing_octaves: float = 1 / 3
+    smoothing_octaves: float = 1 / 4
     """Width of the curve's finest feature (at half its height) …"""
     smoothing_hz: float = 12.0
     """… and its width in the bass: about the inverse is how long before and after itself the
@@ -89,18 +91,18 @@ def design(
         )
     if not source.is_audible or strength_percent == 0.0:
         return FLAT
-    smoothing = _smoothing(guards)
-    rails = _Rails(smoothing, guards)
+    rails = _Rails(guards)
+    blur = _smoothing(_COMPARED_OCTAVES, guards.smoothing_hz).T
     there = _occupied(source, guards) & _occupied(reference, guards)
     if not there.any():
         return FLAT
     bands, goal = _bands(source), _bands(reference)
     goal *= weighted_power(bands) / weighted_power(goal)
-    goal_db = decibels(goal @ smoothing.T)
+    goal_db = decibels(goal @ blur)
     wanted_db = np.zeros((2, BANDS))
     for _ in range(_REFINEMENTS):
         reached = bands * power(rails.loudness_kept(wanted_db, bands))
-        missing_db = goal_db[there] - decibels(reached @ smoothing.T)[there]
+        missing_db = goal_db[there] - decibels(reached @ blur)[there]
         # what the programme as a whole lacks is loudness, and that is not to move
         wanted_db[there] += missing_db - _median(missing_db, (reached * K_WEIGHTS)[there])
         np.clip(wanted_db, -_LARGEST_DB, _LARGEST_DB, out=wanted_db)
@@ -136,7 +138,8 @@ def distance_db(one: Profile, other: Profile) -> float | None:
 class _Rails:
     """What turns wanted gains, ``(2, BANDS)`` in dB, into allowed ones."""
 
-    def __init__(self, smoothing: NDArray[np.float64], guards: Guards) -> None:
+    def __init__(self, guards: Guards) -> None:
+        smoothing = _smoothing(guards.smoothing_octaves, guards.smoothing_hz)
         # the last band below the treble counts as treble: the curve is straight up to the next
         treble = np.append(CENTRES_HZ[1:], np.inf) > guards.treble_hz
         highest = np.where(treble, guards.max_treble_boost_db, guards.max_change_db)
@@ -173,11 +176,11 @@ def _bands(profile: Profile) -> NDArray[np.float64]:
     return power(np.array([profile.mid_db, profile.side_db]))
 
 
-def _smoothing(guards: Guards) -> NDArray[np.float64]:
+def _smoothing(octaves: float, least_hz: float) -> NDArray[np.float64]:
     """Return the matrix whose row ``i`` averages what is around band ``i``: a raised cosine."""
-    narrow = np.maximum(CENTRES_HZ - guards.smoothing_hz / 2.0, CENTRES_HZ / 2.0)
-    bass_octaves = np.log2((narrow + guards.smoothing_hz) / narrow)
-    width = BANDS_PER_OCTAVE * np.maximum(guards.smoothing_octaves, bass_octaves)[:, np.newaxis]
+    low_hz = np.maximum(CENTRES_HZ - least_hz / 2.0, CENTRES_HZ / 2.0)
+    bass_octaves = np.log2((low_hz + least_hz) / low_hz)
+    width = BANDS_PER_OCTAVE * np.maximum(octaves, bass_octaves)[:, np.newaxis]
     away = np.abs(np.arange(BANDS) - np.arange(BANDS)[:, np.newaxis])
     weights = np.where(away < width, 1.0 + np.cos(np.pi * away / width), 0.0)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
