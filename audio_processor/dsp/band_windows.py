@@ -39,6 +39,7 @@ class BandWindows:
         self._edge_bins = EDGES_HZ * self._frames / sample_rate_hz
         self._taper = _tapered(self._frames)
         self._planes = np.zeros((2, self._frames), np.float32)
+        self._sums = np.zeros_like(self._planes)
         self._filled = 0
         self._powers = np.zeros((_CLASSES, 2, BANDS))
         self._products = np.zeros((_CLASSES, 3))
@@ -73,14 +74,7 @@ class BandWindows:
         frames, self._filled = self._filled, 0
         left, right = self._planes[:, :frames]
         taper = self._taper if frames == self._frames else _tapered(frames)
-        bands = np.zeros((2, BANDS))
-        for row, channel in enumerate((left + right, left - right)):
-            if channel.any():
-                # this norm, for the sake of speed: see dsp.fir
-                spectrum = np.fft.rfft(channel * taper, n=self._frames, norm="forward")
-                add_bands(spectrum.astype(np.complex64, copy=False), self._edge_bins, bands[row])
-        # bins above 0 Hz stand for negative ones too; the channels are sums that were not halved
-        bands *= 2.0 / 4.0 * self._frames / float(np.dot(taper, taper))
+        bands = self._bands(left, right, taper)
         loudness_lufs = lufs(weighted_power(bands))
         if loudness_lufs is None or loudness_lufs <= _LOWEST_LUFS:
             return
@@ -89,6 +83,27 @@ class BandWindows:
         self._powers[number] += weight * bands
         self._products[number] += [np.dot(left, left), np.dot(right, right), np.dot(left, right)]
         self._weights[number] += weight
+
+    def _bands(
+        self,
+        left: NDArray[np.float32],
+        right: NDArray[np.float32],
+        taper: NDArray[np.float32],
+    ) -> NDArray[np.float64]:
+        """Return the mean squares of mid and side in one window."""
+        sums, bands = self._sums, np.zeros((2, BANDS))
+        np.add(left, right, out=sums[0, : left.size])
+        np.subtract(left, right, out=sums[1, : left.size])
+        rows = 2 if sums[1, : left.size].any() else 1  # mono has no side
+        sums[:, : left.size] *= taper
+        sums[:, left.size :] = 0.0
+        # this norm, for the sake of speed: see dsp.fir
+        spectra = np.fft.rfft(sums[:rows], norm="forward").astype(np.complex64, copy=False)
+        for spectrum, row in zip(spectra, bands, strict=False):
+            add_bands(spectrum, self._edge_bins, row)
+        # bins above 0 Hz stand for negative ones too; the channels are sums that were not halved
+        bands *= 2.0 / 4.0 * self._frames / float(np.dot(taper, taper))
+        return bands
 
 
 def _tapered(frames: int) -> NDArray[np.float32]:
