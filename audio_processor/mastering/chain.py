@@ -77,9 +77,18 @@ class _Energy:
 
     def of(self, blocks: Iterator[Block]) -> Iterator[Block]:
         for block in blocks:
-            flat = block.reshape(-1)
-            self.sum += float(np.dot(flat, flat))
+            self.sum += _energy(block)
             yield block
+
+
+def _energy(block: Block) -> float:
+    flat = block.reshape(-1)
+    with np.errstate(over="ignore"):
+        energy = float(np.dot(flat, flat))
+    if math.isfinite(energy):
+        return energy
+    wide = flat.astype(np.float64)  # squares beyond float32's range, as a float file may have
+    return float(np.dot(wide, wide))
 
 
 def _ratio_db(after: float, before: float) -> float | None:

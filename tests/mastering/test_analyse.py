@@ -9,7 +9,7 @@ import pytest
 
 from audio_processor.dsp.measure import Measurer
 from audio_processor.mastering.analyse import analyse
-from audio_processor.mastering.chain import Chain
+from audio_processor.mastering.chain import Chain, ChainWatch
 from audio_processor.model import Block
 from tests.mastering.test_chain import Attenuate
 
@@ -61,3 +61,14 @@ def test_a_decoder_spike_does_not_enter_the_chain() -> None:
     assert analysis.mastered.true_peak_dbtp == pytest.approx(-21.0, abs=0.1)
     (stage,) = analysis.stages
     assert stage.energy_added_db == pytest.approx(-1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("peak", [1e17, 1e19, 1e25, 3e38])
+def test_energies_that_float32_cannot_hold_are_told_too(peak: float) -> None:
+    """A float file may hold any finite number; its figures go into a document as numbers."""
+    audio = np.full((5000, 2), 0.1, np.float32)
+    audio[2000:3000] = peak
+    watch = ChainWatch()
+    for _ in Chain((Attenuate(-20.0),))(iter([audio]), RATE_HZ, watch):
+        pass
+    assert watch.result()[0].energy_added_db == pytest.approx(-20.0, abs=0.01)
