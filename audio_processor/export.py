@@ -19,6 +19,7 @@ from audio_processor.dsp.dither import Dither
 from audio_processor.dsp.measure import LevelMeter
 from audio_processor.dsp.stage import watched
 from audio_processor.errors import ConfigError, VerificationFailed
+from audio_processor.mastering.plan import plan_warnings
 from audio_processor.mastering.render import levelled, limited
 from audio_processor.mastering.studio import Studio
 from audio_processor.mastering.treatment import Treatment
@@ -177,7 +178,10 @@ class _Job:
             duration_s=self.analysis.duration_s,
             sample_rate_hz=rate_hz,
             size_bytes=target.stat().st_size,
-            warnings=self.analysis.warnings,
+            warnings=(
+                *self.analysis.warnings,
+                *plan_warnings(self.plan, self.treatment.targets),
+            ),
         )
 
 

@@ -30,7 +30,7 @@ from audio_processor.media.lossless import PcmForm, write_pcm
 from audio_processor.media.probe import probe
 from audio_processor.model import Block, Probe
 from audio_processor.profiles import profile_of
-from audio_processor.settings import Settings
+from audio_processor.settings import Settings, with_overrides
 from audio_processor.telemetry import NullProgress
 from audio_processor.wiring import open_studio, with_targets
 
@@ -135,6 +135,17 @@ def test_targets_may_be_others(demo: Path, tmp_path: Path) -> None:
     lufs, dbtp = another_meter(read(tmp_path / "a.wav", tmp_path)[1], RATE_HZ)
     assert lufs == pytest.approx(-18.0, abs=0.1)
     assert dbtp <= -2.9
+
+
+def test_it_says_where_it_backs_off(demo: Path, tmp_path: Path) -> None:
+    settings = with_overrides(
+        with_targets(Settings(), integrated_lufs=-8.0, true_peak_dbtp=None),
+        {"loudness.max_mean_gain_reduction_db": 0.5},
+    )
+    mastered = master(demo, tmp_path / "a.wav", settings=settings)
+    assert mastered.plan.limited_by == "max_gain_reduction"
+    said = f"delivered at {mastered.plan.predicted_lufs:.1f} LUFS instead of -8"
+    assert any(said in warning for warning in mastered.warnings)
 
 
 def test_a_reference_is_come_nearer_to(demo: Path, tmp_path: Path) -> None:
