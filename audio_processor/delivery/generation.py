@@ -17,6 +17,7 @@ from audio_processor.delivery.playlist import (
     Variant,
     master_playlist,
     media_playlist,
+    uri,
 )
 from audio_processor.model import HlsRendition, Package
 
@@ -46,7 +47,14 @@ def named(package: Package, generation: str) -> Package:
         package,
         renditions=renditions,
         master_playlist=master_playlist(variants, playlist=playlist_name(generation)),
-        metadata={**package.metadata, "generation": generation},
+        metadata={
+            **package.metadata,
+            "generation": generation,
+            "renditions": [
+                {**told, "playlist": f"{uri(told['name'])}/{playlist_name(generation)}"}
+                for told in package.metadata["renditions"]
+            ],
+        },
     )
 
 

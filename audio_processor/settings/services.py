@@ -9,7 +9,16 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from audio_processor.settings.base import Group, HeaderValue, Prefix, Problem, Url, setting
+from audio_processor.settings.base import (
+    DatabaseName,
+    Group,
+    HeaderValue,
+    Host,
+    Prefix,
+    Problem,
+    Url,
+    setting,
+)
 
 _DEFAULT_PORTS = {"mysql": 3306, "postgresql": 5432}
 
@@ -25,7 +34,7 @@ class DatabaseSettings(Group):
     path: Path = setting(
         Path("data/audio-processor.db"), "SQLite's file; its folder is made.", also=("file",)
     )
-    host: str | None = setting(
+    host: Host | None = setting(
         None,
         "Server's host name or address.",
         also=("hostname", "server"),
@@ -45,7 +54,7 @@ class DatabaseSettings(Group):
     password_file: Path | None = setting(
         None, "File that holds the password instead.", example="/run/secrets/db-password"
     )
-    name: str | None = setting(
+    name: DatabaseName | None = setting(
         None,
         "Database on the server.",
         also=("database", "db", "db_name", "dbname", "schema"),
@@ -96,14 +105,14 @@ class DatabaseSettings(Group):
 class CacheControlSettings(Group):
     """`Cache-Control` of each kind of published object; an empty text sends none.
 
-    A track that is processed again keeps its names: a cache may hold the old segments for as
-    long as this says.
+    Segments and the playlists beside them never change: a track that is processed again gets
+    new ones, and its master playlist leads to these. The others keep their names.
     """
 
     playlist: HeaderValue = setting("public, max-age=300", "Master and tier playlists.")
     segment: HeaderValue = setting(
-        "public, max-age=86400",
-        "Media segments; a track that is processed again keeps their names.",
+        "public, max-age=31536000, immutable",
+        "Media segments, and the tier playlists that the master leads to.",
         also=("segments", "ts"),
     )
     m4a: HeaderValue = setting("public, max-age=86400", "The `.m4a` download.")

@@ -129,7 +129,11 @@ def test_metadata_is_the_packages_and_names_the_generation(packaged: Package) ->
     store = MemoryStore()
     put(packaged, store)
     published = json.loads(store.objects[PREFIX + "metadata.json"].data)
-    assert published == {**packaged.metadata, "generation": "g1"}
+    renditions = published.pop("renditions")
+    told = [{**each, "playlist": f"{each['name']}/playlist.m3u8"} for each in renditions]
+    assert {**published, "renditions": told} == {**packaged.metadata, "generation": "g1"}
+    named = [each["playlist"] for each in renditions]
+    assert named == entries(store.objects[MASTER].data), "it can be looked up by the master's line"
 
 
 def test_each_tiers_fixed_playlist_is_the_one_that_the_master_names(packaged: Package) -> None:

@@ -176,15 +176,54 @@ def test_the_same_source_gives_the_same_segments(tmp_path: Path, demo_track: Pat
             processor.enqueue(demo_track)
             assert processor.process_audio("demo.wav")
         output = tmp_path / run / "store/mwonya_audio_tracks/demo"
+        generation = json.loads((output / "metadata.json").read_text())["generation"]
         trees.append(
             {
-                str(path.relative_to(output)): path.read_bytes()
+                str(path.relative_to(output)).replace(generation, "…"): path.read_bytes().replace(
+                    generation.encode(), b"..."
+                )
                 for path in output.rglob("*")
                 if path.suffix in {".ts", ".m4a", ".m3u8"}
             }
         )
     assert trees[0] == trees[1]
     assert len(trees[0]) >= 3 * 3 + 1
+
+
+def test_processing_again_replaces_the_ladder_and_keeps_the_one_before(
+    embedded: AudioProcessor, demo_track: Path
+) -> None:
+    folder = "mwonya_audio_tracks/demo/"
+    masters = []
+    for _ in range(2):
+        embedded.enqueue(demo_track, replace=True)
+        assert embedded.process_audio("demo.wav")
+        masters.append(embedded.store.read(f"{folder}playlist.m3u8", max_bytes=1 << 20).decode())
+    assert masters[0] != masters[1]
+    for master in masters:
+        for variant in (line for line in master.splitlines() if not line.startswith("#")):
+            assert embedded.store.size(folder + variant) is not None
+    report = judge_ladder(embedded.output_of("demo.wav"), embedded.settings)
+    assert report.ok, report.findings
+
+
+def test_a_track_that_fails_though_it_was_published_is_off_the_air(
+    embedded: AudioProcessor, demo_track: Path, tmp_path: Path
+) -> None:
+    """Its worker published it and died before the row said so; then the upload is gone."""
+    upload_id = embedded.enqueue(demo_track)
+    assert embedded.process_audio("demo.wav")
+    started = '[{"number": 1, "worker_id": "dead", "started_at": null, "outcome": "running"}]'
+    with sqlite3.connect(tmp_path / "queue.db") as connection:
+        connection.execute(
+            "UPDATE Uploads SET processing_status = 'processing', result = NULL, attempts = 1, "
+            "lease_token = 'dead', lease_expires_at = '2001-01-01 00:00:00.000000', history = ?",
+            (started,),
+        )
+    embedded.store.delete("tracks/demo.wav")
+    assert embedded.process_pending_tracks() == (0, 1)
+    assert embedded.find(upload_id).error_code == "source_missing"
+    assert embedded.store.size("mwonya_audio_tracks/demo/playlist.m3u8") is None
 
 
 def test_it_works_from_several_threads_at_once(tmp_path: Path, demo_track: Path) -> None:

@@ -30,8 +30,8 @@ def published_ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         FolderStore(FolderOptions(folder / "store")),
         output_prefix="song/",
         cache_control=CacheControl(),
-        before_first_write=lambda: None,
-        before_last_write=lambda: None,
+        generation="g1",
+        renew=lambda: None,
     )
     return folder / "store" / "song"
 
@@ -51,7 +51,7 @@ def test_all_three_levels_with_their_codec_and_bandwidths(heard: Story) -> None:
     levels = heard["levels"]
     assert [level["codec"] for level in levels] == ["mp4a.40.2"] * 3
     assert [level["uri"].rpartition("/ladder/")[2] for level in levels] == [
-        f"{name}/playlist.m3u8" for name in ("low", "med", "high")
+        f"{name}/playlist_g1.m3u8" for name in ("low", "med", "high")
     ]
     assert all(0 < level["average"] <= level["bandwidth"] for level in levels)
 
