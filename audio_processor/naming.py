@@ -9,6 +9,8 @@ from audio_processor.errors import NameRejected
 _OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 MAX_NAME_BYTES = 255
 """What a file system and the row's VARCHAR(255) hold."""
+_LONGEST_SUFFIX = ".m4a"
+"""Of the files that are named after a track."""
 
 
 def track_id_of(file_name: str) -> str:
@@ -18,19 +20,34 @@ def track_id_of(file_name: str) -> str:
     break a playlist line.
     """
     if not file_name:
-        raise NameRejected("The upload has no file name.")
-    shown = printable(file_name)
-    if len(file_name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
-        raise NameRejected(f"The file name {shown} is longer than {MAX_NAME_BYTES} bytes.")
-    if "/" in file_name or "\\" in file_name:
-        raise NameRejected(f"The file name {shown} has a slash in it; rename the file.")
-    if any(_is_hidden(character) for character in file_name):
-        raise NameRejected(f"The file name {shown} has control characters in it; rename the file.")
+        raise NameRejected("The upload has no file name. Rename the file and upload it again.")
     before, dot, _extension = file_name.rpartition(".")
     stem = before if dot else file_name
-    if not stem.strip(". "):
-        raise NameRejected(f"The file name {shown} has no name before its extension.")
+    if fault := _fault(file_name, stem):
+        raise NameRejected(f"The file name {printable(file_name)} {fault}. Rename the file.")
     return stem
+
+
+def _fault(file_name: str, stem: str) -> str | None:
+    """Return what is wrong with a name, or None."""
+    if _bytes(file_name) > MAX_NAME_BYTES or _bytes(stem) > MAX_NAME_BYTES - len(_LONGEST_SUFFIX):
+        return f"is too long: {MAX_NAME_BYTES} bytes are accepted, the extension among them"
+    if "/" in file_name or "\\" in file_name:
+        return "has a slash in it"
+    if any(_is_hidden(character) for character in file_name):
+        return "has control characters in it"
+    if not any(_is_seen(character) for character in stem):
+        return "has no name before its extension"
+    return None
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _is_seen(character: str) -> bool:
+    """Whether a name of such characters alone could be told from nothing."""
+    return character != "." and unicodedata.category(character)[0] in "LNPS"
 
 
 def _is_hidden(character: str) -> bool:
