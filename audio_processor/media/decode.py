@@ -87,9 +87,8 @@ def decode(
                 for block in _raw_blocks(process, len(channels), block_frames):
                     if most is not None and decoder.frames + len(block) > most:
                         raise too_long(file_name, most / rate)
-                    stereo = block if matrix is None else to_stereo(block, matrix)
-                    _check_samples(stereo, decoder.frames, rate, file_name)
-                    yield stereo
+                    _check_samples(block, decoder.frames, rate, file_name)
+                    yield block if matrix is None else to_stereo(block, matrix)
                 stderr = process.finish().stderr
             except (FFmpegFailed, CpuTimeSpent) as failure:
                 raise explain(failure, file_name) from failure

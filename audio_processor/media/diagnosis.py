@@ -12,6 +12,7 @@ from audio_processor.errors import (
     AudioProcessorError,
     CorruptMedia,
     LimitExceeded,
+    TransientError,
     UnsupportedMedia,
 )
 from audio_processor.media.ffmpeg import CpuTimeSpent, FFmpegFailed
@@ -34,6 +35,7 @@ _PACKET_FRAMES = 1152
 """A packet's usual length (MPEG audio; AAC has 1024), to turn a length into a count."""
 
 _TOO_MANY = re.compile(r"^\[[^]]*\] Number of (?:tracks|streams) exceeds", re.MULTILINE)
+_NOT_ACCEPTED = "its format is not accepted. Export it as WAV, FLAC, MP3 or M4A"
 _TABLE: tuple[tuple[str, type[AudioProcessorError], str], ...] = (
     (
         r"Cannot allocate memory",
@@ -47,11 +49,15 @@ _TABLE: tuple[tuple[str, type[AudioProcessorError], str], ...] = (
         "it has no audio in it. Upload a file with sound",
     ),
     (
-        r"not on whitelist|Decoder not found|Decoding requested, but no decoder",
+        r"Decoder \(codec [^)]*\) not found for input|Decoding requested, but no decoder",
         UnsupportedMedia,
-        "its format is not accepted. Export it as WAV, FLAC, MP3 or M4A",
+        _NOT_ACCEPTED,
     ),
 )
+_REFUSED_CODEC = re.compile(r"Codec \((\w+)\) not on whitelist")
+_AUDIO_LINE = re.compile(r"Stream #0:\d.*: Audio: (.*)")
+_NO_THREADS = re.compile(r"pthread_create\(\) failed|Resource temporarily unavailable")
+"""Beyond RLIMIT_NPROC, or of RLIMIT_DATA: a stack finds no room."""
 
 
 class ReaderCrashed(FFmpegFailed):
@@ -103,12 +109,29 @@ def explain(failure: FFmpegFailed | CpuTimeSpent, file_name: str) -> AudioProces
         )
     if failure.returncode <= 0:
         return ReaderCrashed(failure, file_name)
-    if complaint := over_a_limit(failure.stderr, file_name):
-        return complaint
+    said = failure.stderr
+    return over_a_limit(said, file_name) or _by_its_words(said, file_name) or damaged(file_name)
+
+
+def _by_its_words(stderr: str, file_name: str) -> AudioProcessorError | None:
     for pattern, error, reason in _TABLE:
-        if re.search(pattern, failure.stderr):
+        if re.search(pattern, stderr):
             return error(f"{file_name!r} cannot be used: {reason}.")
-    return damaged(file_name)
+    if _NO_THREADS.search(stderr):
+        return TransientError(
+            f"{file_name!r} could not be read: there was no room for the decoder, in the "
+            "machine or within its limits. Upload it again later."
+        )
+    if _is_refused_codec(stderr):
+        return UnsupportedMedia(f"{file_name!r} cannot be used: {_NOT_ACCEPTED}.")
+    return None
+
+
+def _is_refused_codec(stderr: str) -> bool:
+    """Whether it is the sound's codec that is not accepted: a cover's never is."""
+    refused = set(_REFUSED_CODEC.findall(stderr))
+    audio = _AUDIO_LINE.findall(stderr)
+    return any(name in re.findall(r"\w+", line) for line in audio for name in refused)
 
 
 def over_a_limit(stderr: str, file_name: str) -> LimitExceeded | None:
