@@ -61,9 +61,7 @@ class LiveProgress:
     def stage(self, track_id: str, stage: str) -> None:
         """Finish the track's last bar and start the next."""
         self._finish(track_id)
-        self._current[track_id] = self._bars.add_task(
-            stage, total=1.0, track=escape(_short(track_id))
-        )
+        self._current[track_id] = self._bars.add_task(stage, total=1.0, track=data(track_id, 28))
 
     def advance(self, track_id: str, fraction: float) -> None:
         """Move the current bar."""
@@ -82,9 +80,7 @@ class LiveProgress:
 
 def track_table(summary: TrackSummary) -> Table:
     """Source and every delivered file, each as measured."""
-    table = Table(
-        title=f"{escape(summary.track_id)}: {summary.plan_mode}, {summary.gain_db:+.2f} dB"
-    )
+    table = Table(title=f"{data(summary.track_id)}: {summary.plan_mode}, {summary.gain_db:+.2f} dB")
     table.add_column("file")
     for heading in ("LUFS", "true peak dBTP", "LRA LU", "duration s", "kbit/s", "encodes"):
         table.add_column(heading, justify="right")
@@ -92,14 +88,14 @@ def track_table(summary: TrackSummary) -> Table:
     table.add_row("source", *_levels(summary.source), f"{summary.duration_s:.3f}", "", "", "")
     for rendition in summary.renditions:
         table.add_row(
-            rendition.name,
+            data(rendition.name),
             level(rendition.integrated_lufs),
             level(rendition.true_peak_dbtp),
             level(rendition.range_lu, signed=False),
             f"{rendition.duration_s:.3f}",
             f"{rendition.average_bandwidth / 1000:.1f}",
             str(rendition.candidates),
-            rendition.limited_by or "",
+            data(rendition.limited_by or ""),
         )
     return table
 
@@ -108,7 +104,7 @@ def mastered_tables(mastered: Mastered) -> Iterator[Table]:
     """What was done to a local file, stage by stage, and what it measures before and after."""
     mastering, plan = mastered.mastering, mastered.plan
     table = Table(
-        title=f"{escape(mastered.target.name)}: {mastering.preset} {mastering.preset_version}, "
+        title=f"{data(mastered.target.name)}: {mastering.preset} {mastering.preset_version}, "
         f"{plan.mode}, {plan.gain_db:+.2f} dB"
     )
     table.add_column("")
@@ -117,7 +113,7 @@ def mastered_tables(mastered: Mastered) -> Iterator[Table]:
     table.add_row("source", *_levels(mastered.source)[:3])
     table.add_row("written", *_levels(mastered.delivered)[:3])
     if mastering.reason:
-        table.caption = escape(mastering.reason)
+        table.caption = data(mastering.reason)
     yield table
     if mastering.stages:
         yield stages_table(mastering)
@@ -146,7 +142,7 @@ def profile_table(title: str, profile: Profile) -> Table:
 
     loudness = profile.loudness
     table = Table(
-        title=escape(title),
+        title=data(title),
         caption=f"{profile.duration_s:.0f} s, {level(loudness.integrated_lufs)} LUFS, peaks "
         f"{level(profile.crest_db)} dB above it, LRA {level(loudness.range_lu, signed=False)} LU, "
         f"correlation {level(profile.correlation)}",
@@ -165,7 +161,7 @@ def profile_table(title: str, profile: Profile) -> Table:
 
 def loudness_table(title: str, loudness: Loudness, facts: Mapping[str, str]) -> Table:
     """One file's measurements, standard by standard."""
-    table = Table(title=escape(title), show_header=False)
+    table = Table(title=data(title), show_header=False)
     table.add_column("figure")
     table.add_column("value", justify="right")
     rows = (
@@ -210,9 +206,9 @@ def status_tables(status: QueueStatus) -> Iterator[Table]:
         for lease in status.leases:
             left = "–" if lease.remaining_s is None else duration(lease.remaining_s)
             leases.add_row(
-                lease.worker_id or "–",
-                escape(lease.upload_id),
-                escape(lease.file_name),
+                data(lease.worker_id or "–"),
+                data(lease.upload_id),
+                data(lease.file_name),
                 str(lease.attempt),
                 left,
             )
@@ -221,7 +217,7 @@ def status_tables(status: QueueStatus) -> Iterator[Table]:
 
 def record_tables(record: UploadRecord) -> Iterator[Table]:
     """An upload's whole story: the row, its attempts, what was measured."""
-    row = Table(title=escape(record.file_name), show_header=False)
+    row = Table(title=data(record.file_name), show_header=False)
     row.add_column("field")
     row.add_column("value", overflow="fold")
     state = "pending" if record.status == PENDING else str(record.status)
@@ -235,12 +231,12 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
         "started": _time(record.started_at),
         "completed": _time(record.completed_at),
         "error": f"{record.error_code}: {record.error_message}" if record.error_message else "",
-        "mastering": _one_line(record.mastering or ""),
+        "mastering": record.mastering or "",
         "output": record.output_key or "",
     }
     for name, value in fields.items():
         if value:
-            row.add_row(name, escape(value))
+            row.add_row(name, data(value))
     yield row
     if record.history:
         attempts = Table(title="Attempts")
@@ -249,11 +245,11 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
         for attempt in record.history:
             attempts.add_row(
                 str(attempt.number),
-                attempt.worker_id,
+                data(attempt.worker_id),
                 _time(attempt.started_at),
                 _time(attempt.ended_at),
-                attempt.outcome,
-                escape(f"{attempt.error_code}: {attempt.error_message}")
+                data(attempt.outcome),
+                data(f"{attempt.error_code}: {attempt.error_message}")
                 if attempt.error_code
                 else "",
             )
@@ -271,7 +267,7 @@ def presets_table(presets: Iterable[Preset]) -> Table:
     table.add_column("stages", style="dim")
     for preset in presets:
         stages = " ".join(stage.name for stage in preset.stages)
-        table.add_row(preset.name, str(preset.version), escape(preset.about), stages)
+        table.add_row(preset.name, str(preset.version), data(preset.about), stages)
     table.add_row("auto", "", "Chosen for each track by its sound; metadata.json says why.", "")
     return table
 
@@ -295,14 +291,14 @@ def preset_table(preset: Preset) -> Table:
 
 def report_tables(report: Report) -> Iterator[Table]:
     """The verdict on a ladder: what was measured, then every finding."""
-    table = Table(title=escape(report.location))
+    table = Table(title=data(report.location))
     table.add_column("rendition")
     for heading in ("LUFS", "true peak dBTP", "LRA LU", "s", "kbit/s peak", "mean", "offset ms"):
         table.add_column(heading, justify="right")
     for rendition in report.renditions:
         levels = _levels(rendition.loudness) if rendition.loudness else ("–", "–", "–")
         table.add_row(
-            rendition.name,
+            data(rendition.name),
             *levels,
             _figure(rendition.duration_s, 3),
             _figure(rendition.bandwidth, 1, 1000),
@@ -316,7 +312,7 @@ def report_tables(report: Report) -> Iterator[Table]:
     for finding in report.findings:
         style = {"error": "red", "warning": "yellow"}.get(finding.severity, "dim")
         verdict.add_row(
-            finding.severity, finding.rule, finding.where, escape(finding.message), style=style
+            finding.severity, finding.rule, data(finding.where), data(finding.message), style=style
         )
     yield verdict
 
@@ -328,8 +324,21 @@ def settings_table(values: Mapping[str, Any], origins: Mapping[str, str]) -> Tab
         table.add_column(heading, overflow="fold")
     for key, value in _flat(values):
         origin = origins.get(key, "")
-        table.add_row(key, str(value), origin or "default", style="" if origin else "dim")
+        table.add_row(
+            key, data(str(value)), data(origin or "default"), style="" if origin else "dim"
+        )
     return table
+
+
+def data(text: str, limit: int = 4000) -> str:
+    """Return what others have written, for a console: one line, no controls, no markup."""
+    return escape(one_line(text, limit))
+
+
+def one_line(text: str, limit: int = 4000) -> str:
+    """Return what others have written, for a terminal: a name can hold its control sequences."""
+    shown = text if text.isprintable() else repr(text)[1:-1]
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def duration(seconds: float) -> str:
@@ -358,15 +367,6 @@ def _levels(loudness: Loudness) -> tuple[str, str, str]:
 
 def _figure(value: float | None, digits: int, divisor: float = 1) -> str:
     return "–" if value is None else f"{value / divisor:.{digits}f}"
-
-
-def _one_line(text: str, limit: int = 400) -> str:
-    """Return what anyone may have written as a terminal can be shown it."""
-    return _short(text if text.isprintable() else repr(text)[1:-1], limit)
-
-
-def _short(text: str, limit: int = 28) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _time(when: datetime | None) -> str:

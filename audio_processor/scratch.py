@@ -97,7 +97,7 @@ def _settle(root: Path) -> tuple[Path, int, int]:
 
     Raises ``OSError``, and leaves nothing then.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _sole_use(root):
         swept = _sweep(root)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import SecretStr
 
 from audio_processor.errors import SourceMissing
+from audio_processor.secret import Secret
 from audio_processor.settings import Settings, granted_cpus, with_overrides
 from database_manager import DatabaseManager
 
@@ -84,7 +85,7 @@ def _db_config(settings: Settings) -> dict[str, Any]:
         "host": database.host,
         "port": database.resolved_port,
         "user": database.user,
-        "password": _revealed(database.password) or "",
+        "password": _secret(database.password),
         "database": database.name,
     }
     if database.tls:
@@ -109,8 +110,8 @@ def open_store(settings: Settings) -> ObjectStore:
             endpoint_url=storage.endpoint_url,
             region=storage.region,
             access_key_id=storage.access_key_id,
-            secret_access_key=_revealed(storage.secret_access_key),
-            session_token=_revealed(storage.session_token),
+            secret_access_key=_secret(storage.secret_access_key),
+            session_token=_secret(storage.session_token),
             addressing_style=storage.addressing_style,
             sse=None if storage.sse == "none" else storage.sse,
             sse_kms_key_id=storage.sse_kms_key_id,
@@ -224,5 +225,5 @@ def worker_options(settings: Settings) -> WorkerOptions:
     )
 
 
-def _revealed(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
+def _secret(secret: SecretStr | None) -> Secret | None:
+    return None if secret is None else Secret(secret.get_secret_value())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +79,7 @@ def _url(place: Place) -> URL:
     return URL.create(
         DRIVERS[place.dialect],
         username=place.user,
-        password=place.password,
+        password=place.password.reveal(),
         host=place.host or None,
         port=place.port if place.unix_socket is None else None,
         database=place.database,
@@ -130,7 +132,8 @@ def _postgresql_args(place: Place, patience: Patience) -> dict[str, Any]:
         "keepalives_count": 2,
         "tcp_user_timeout": silence_s * 1000,
         "sslmode": "verify-full" if verified else "require" if tls.required else None,
-        "sslrootcert": (tls.ca_file or "system") if verified else None,
+        # not "system": the wheel's OpenSSL looks for that where it was built
+        "sslrootcert": (tls.ca_file or SYSTEM_CA_FILE) if verified else None,
         "sslcert": tls.cert_file,
         "sslkey": tls.key_file,
         "host": place.unix_socket,
@@ -168,12 +171,15 @@ def _prepare_sqlite(engine: Engine, place: Place) -> None:
     """
 
     @event.listens_for(engine, "do_connect")
-    def make_folder(*_: object) -> None:
+    def make_file(*_: object) -> None:
+        path = Path(place.database).expanduser()
         try:
-            Path(place.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # whoever is to share it is given it; nobody else is
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise ConfigError(
-                f"db_config['database']: the folder of {place.database} cannot be made: "
+                f"db_config['database']: {place.database} or its folder cannot be made: "
                 f"{error.strerror}."
             ) from error
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audio_processor.errors import ConfigError
+from audio_processor.secret import Secret
 
 Dialect = Literal["sqlite", "postgresql", "mysql"]
 
@@ -54,7 +55,7 @@ class Place:
     host: str = ""
     port: int = 0
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: Secret = field(default_factory=lambda: Secret(""))
     unix_socket: str | None = None
     tls: Tls = field(default_factory=Tls)
 
@@ -66,7 +67,7 @@ class Place:
 
     def hide_secret(self, text: str) -> str:
         """Return the text without the password, should a driver have put it there."""
-        return text.replace(self.password, "***") if self.password else text
+        return text.replace(self.password.reveal(), "***") if self.password else text
 
 
 def read_config(db_config: Mapping[str, Any], db_type: str) -> Place:
@@ -83,11 +84,11 @@ def read_config(db_config: Mapping[str, Any], db_type: str) -> Place:
     unix_socket = _text(db_config, "unix_socket") or None
     return Place(
         dialect=dialect,
-        database=database,
-        host=_text(db_config, "host", required=unix_socket is None),
+        database=_no_address(database, "database", "://"),
+        host=_no_address(_text(db_config, "host", required=unix_socket is None), "host", "@"),
         port=_port(db_config.get("port"), DEFAULT_PORTS[dialect]),
         user=_text(db_config, "user", required=True),
-        password=_text(db_config, "password"),
+        password=_password(db_config),
         unix_socket=unix_socket,
         tls=_tls(db_config),
     )
@@ -127,6 +128,21 @@ def _text(db_config: Mapping[str, Any], key: str, *, required: bool = False) -> 
     text = "" if value is None else str(value)
     if required and not text:
         raise ConfigError(f"db_config[{key!r}] is missing.")
+    return text
+
+
+def _password(db_config: Mapping[str, Any]) -> Secret:
+    value = db_config.get("password")
+    return value if isinstance(value, Secret) else Secret("" if value is None else str(value))
+
+
+def _no_address(text: str, key: str, sign: str) -> str:
+    """Refuse a whole connection string, password and all: it would be quoted in every message."""
+    if sign in text:
+        raise ConfigError(
+            f"db_config[{key!r}] is an address with more in it than a {key}: "
+            "give host, user, password, database and port under keys of their own."
+        )
     return text
 
 

@@ -144,11 +144,15 @@ class HttpSource:
     """A ladder on a web server, below the URL of its folder or of its master playlist."""
 
     def __init__(self, url: str, *, timeout_s: float = 20.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise SourceMissing(f"{url!r} is not an http or https address.")
-        if parts.username or parts.password:
-            raise SourceMissing("An address with a password in it is not accepted.")
+        try:
+            parts = urlsplit(url)
+            named = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
+        except ValueError:  # no port, but perhaps the first half of a password
+            named = False
+        if not named or "@" in parts.netloc:
+            raise SourceMissing(
+                "An address is https://host/folder or http://host:port/folder, without a password."
+            )
         folder, asked = _place(parts.path or "/")
         self._asked = None if asked is None else unquote(asked)
         self._base = f"{parts.scheme}://{parts.netloc}{folder}"

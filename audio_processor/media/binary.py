@@ -14,6 +14,8 @@ from pathlib import Path
 
 from audio_processor.errors import ConfigError
 
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+"""What an FFmpeg is told of us: our own environment may hold passwords."""
 _VERSION_TIMEOUT_S = 20.0
 _VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
 _LIBAVCODEC = re.compile(r"^libavcodec\s+(\d+)\.\s*(\d+)\.\s*(\d+)", re.MULTILINE)
@@ -55,10 +57,9 @@ def _bundled() -> Path | None:
         import imageio_ffmpeg
     except ImportError:
         return None
-    try:
-        return Path(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:  # a platform for which the wheel carries no binary
-        return None
+    # get_ffmpeg_exe() would run it once, with our whole environment, and fall back to the PATH's
+    folder = Path(imageio_ffmpeg.__file__).with_name("binaries")
+    return next((path for path in folder.glob("ffmpeg-*") if os.access(path, os.X_OK)), None)
 
 
 def _ask(path: Path, where: str) -> FFmpegBinary:
@@ -68,6 +69,7 @@ def _ask(path: Path, where: str) -> FFmpegBinary:
             [os.fspath(path.absolute()), "-hide_banner", "-version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env=ENVIRONMENT,
             timeout=_VERSION_TIMEOUT_S,
             check=False,
         )

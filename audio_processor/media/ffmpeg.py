@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from audio_processor.media.binary import FFmpegBinary
+from audio_processor.media.binary import ENVIRONMENT, FFmpegBinary
 from audio_processor.media.pipes import STDERR_BYTES
 from audio_processor.media.placement import ANYWHERE, Placement
 from audio_processor.media.process import (
@@ -64,8 +64,7 @@ class Supervisor:
         self.limits = limits
         self._placement = placement
         self._environment = {
-            "PATH": os.defpath,
-            "LC_ALL": "C",
+            **ENVIRONMENT,
             "HOME": str(job_dir),
             "TMPDIR": str(job_dir),
         }
@@ -180,6 +179,7 @@ class Supervisor:
                 cwd=self.job_dir,
                 env=self._environment,
                 start_new_session=True,
+                umask=0o077,
                 pass_fds=pass_fds,
             )
         except OSError as error:

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 
@@ -32,6 +40,12 @@ class Group(BaseModel):
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong between this group's keys, each key relative to the group."""
         return iter(())
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Refuse to be pickled with a secret in it: a pickle is plain text."""
+        if any(isinstance(value, SecretStr) for _, value in self):
+            raise TypeError("settings that hold a secret are not pickled: load them again")
+        return super().__getstate__()
 
     @model_validator(mode="after")
     def _hold_the_rules(self) -> Self:
@@ -75,8 +89,24 @@ def _header(value: str) -> str:
 def _url(value: str) -> str:
     if not re.match(r"https?://[^/\s]+", value):
         raise ValueError("must start with http:// or https:// and name a host")
-    if "@" in value.split("//", 1)[1].split("/", 1)[0]:
+    if re.search(r"[@?#]", value) or not re.fullmatch(r"[^/]*?(:\d+)?(/.*)?", _after_scheme(value)):
         raise ValueError("must not contain credentials; they have keys of their own")
+    return value
+
+
+def _after_scheme(url: str) -> str:
+    return url.split("//", 1)[1]
+
+
+def _host(value: str) -> str:
+    if "@" in value or "://" in value:
+        raise ValueError("must be the host alone: user, password and port have keys of their own")
+    return value
+
+
+def _database_name(value: str) -> str:
+    if "://" in value:
+        raise ValueError("must be the name alone: host, user and password have keys of their own")
     return value
 
 
@@ -87,4 +117,6 @@ def _upper(value: object) -> object:
 Prefix = Annotated[str, AfterValidator(_prefix)]
 HeaderValue = Annotated[str, AfterValidator(_header)]
 Url = Annotated[str, AfterValidator(_url)]
+Host = Annotated[str, AfterValidator(_host)]
+DatabaseName = Annotated[str, AfterValidator(_database_name)]
 UpperCase = BeforeValidator(_upper)

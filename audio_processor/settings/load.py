@@ -158,7 +158,8 @@ def _named(key: str, value: Any, given: Mapping[str, Given]) -> str:
 def _shown(key: str, value: Any) -> str:
     if key in keys() and keys()[key].is_secret:
         return MASK
-    text = re.sub(r"//[^/@]*@", f"//{MASK}@", repr(value))
+    text = re.sub(r"^(['\"]?(?:\w+://)?).*@", rf"\1{MASK}@", repr(value))
+    text = re.sub(r"(://\S*?[?#]).*?(['\"]?)$", rf"\1{MASK}\2", text)
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 

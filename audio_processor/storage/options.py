@@ -9,12 +9,15 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from audio_processor.errors import ConfigError
+from audio_processor.secret import Secret
 
 MIB = 1024 * 1024
 MIN_PART_BYTES = 5 * MIB
 """S3's least size of a part that is not the last (Amazon S3 User Guide, multipart limits)."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_NO_CONTROLS = re.compile(r"[^\x00-\x1f\x7f]*")
+_HEADER = re.compile(r"[!-~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,17 @@ class FolderOptions:
 class S3Options:
     """A bucket, how to reach it and how to store in it.
 
-    Raises ``ConfigError`` for values that contradict each other. Neither the secret nor the
-    session token is in the repr. Without an access key, boto3's own chain is asked for
-    credentials (environment, web identity, container, instance profile).
+    Raises ``ConfigError`` for values that contradict each other. The secret and the session token
+    become ``Secret``s, so that no repr, copy or pickle shows them. Without an access key, boto3's
+    own chain is asked for credentials (environment, web identity, container, instance profile).
     """
 
     bucket: str
     endpoint_url: str | None = None
     region: str | None = None
     access_key_id: str | None = None
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    secret_access_key: Secret | str | None = field(default=None, repr=False)
+    session_token: Secret | str | None = field(default=None, repr=False)
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     sse: Literal["AES256", "aws:kms"] | None = None
     sse_kms_key_id: str | None = None
@@ -61,13 +64,14 @@ class S3Options:
     backoff_max_s: float = 20.0
 
     def __post_init__(self) -> None:
+        for name in ("secret_access_key", "session_token"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, Secret(value) if isinstance(value, str) else value)
         if not _BUCKET.fullmatch(self.bucket):
             raise ConfigError(f"bucket: {self.bucket!r} is not a bucket name.")
-        self._check_endpoint()
-        if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ConfigError("access_key_id and secret_access_key: set both or neither.")
-        if self.session_token is not None and self.access_key_id is None:
-            raise ConfigError("session_token: it needs access_key_id and secret_access_key.")
+        self._check_credentials()
+        if self.endpoint_url is not None:
+            check_endpoint(self.endpoint_url, "endpoint_url")
         if self.sse_kms_key_id is not None and self.sse != "aws:kms":
             raise ConfigError("sse_kms_key_id: it needs sse = 'aws:kms'.")
         if self.part_size_bytes < MIN_PART_BYTES:
@@ -77,15 +81,34 @@ class S3Options:
         if min(self.connect_timeout_s, self.read_timeout_s) <= 0:
             raise ConfigError("connect_timeout_s and read_timeout_s: above 0.")
 
-    def _check_endpoint(self) -> None:
-        if self.endpoint_url is None:
-            return
-        # not echoed before it is known to carry no password
-        try:
-            url = urlsplit(self.endpoint_url)
-        except ValueError:
-            raise ConfigError("endpoint_url: not a URL.") from None
-        if url.username or url.password or url.query:
-            raise ConfigError("endpoint_url: credentials do not belong in the URL.")
-        if url.scheme not in {"http", "https"} or not url.hostname:
-            raise ConfigError("endpoint_url: give it as https://host or http://host:port.")
+    def _check_credentials(self) -> None:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ConfigError("access_key_id and secret_access_key: set both or neither.")
+        if self.session_token is not None and self.access_key_id is None:
+            raise ConfigError("session_token: it needs access_key_id and secret_access_key.")
+        # two of them are sent: what cannot be a header is quoted in full by whoever refuses it
+        for name, allowed in (
+            ("access_key_id", _HEADER),
+            ("session_token", _HEADER),
+            ("secret_access_key", _NO_CONTROLS),
+        ):
+            if not allowed.fullmatch(revealed(getattr(self, name)) or ""):
+                raise ConfigError(f"{name}: has a line break or another character that none has.")
+
+
+def check_endpoint(url: str, name: str) -> None:
+    """Refuse an address that could carry a password; never quotes it. Raises ``ConfigError``."""
+    try:
+        parts = urlsplit(url)
+        named = parts.hostname and (parts.port or True)
+    except ValueError:  # no port, but perhaps the first half of a password
+        raise ConfigError(f"{name}: give it as https://host or http://host:port.") from None
+    if "@" in url or "?" in url or "#" in url:
+        raise ConfigError(f"{name}: credentials do not belong in the URL.")
+    if parts.scheme not in {"http", "https"} or not named:
+        raise ConfigError(f"{name}: give it as https://host or http://host:port.")
+
+
+def revealed(secret: Secret | str | None) -> str | None:
+    """Return the text of an option that holds a secret."""
+    return secret.reveal() if isinstance(secret, Secret) else secret

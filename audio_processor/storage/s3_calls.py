@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError
 
 from audio_processor.errors import ConfigError
 from audio_processor.storage.files import quoted
-from audio_processor.storage.options import S3Options
+from audio_processor.storage.options import S3Options, check_endpoint, revealed
 from audio_processor.storage.s3_errors import FOREIGN, code_of, is_transient, translated
 
 T = TypeVar("T")
@@ -31,6 +31,8 @@ class S3Calls:
         self.options = options
         self.client = _client(options)
         self.endpoint = str(self.client.meta.endpoint_url)
+        # where we name none, boto3 takes AWS_ENDPOINT_URL or its own configuration file's
+        check_endpoint(self.endpoint, "the endpoint of boto3's own configuration")
         self.knows_versions = True
         """Whether the server takes ``If-Match`` on a write; False once it has refused."""
         self.knows_conditions = True
@@ -94,8 +96,8 @@ def _client(options: S3Options) -> Any:
             endpoint_url=options.endpoint_url,
             region_name=options.region,
             aws_access_key_id=options.access_key_id,
-            aws_secret_access_key=options.secret_access_key,
-            aws_session_token=options.session_token,
+            aws_secret_access_key=revealed(options.secret_access_key),
+            aws_session_token=revealed(options.session_token),
             config=config,
         )
     except (BotoCoreError, ValueError) as error:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+import threading
 from collections.abc import Iterable, Mapping, MutableMapping
+from types import TracebackType
 from typing import Any, Literal, TextIO
 from urllib.parse import quote
 
 import structlog
 
+from audio_processor.secret import MASK
+
 LogFormat = Literal["auto", "json", "console"]
 ROOT_NAMES = ("audio_processor", "database_manager", "uploads_queue")
-MASK = "**********"
 _SHORTEST_SECRET = 4
 """A shorter one occurs in ordinary words; masking it would only show what it is."""
 _NESTED_ESCAPES = 2
@@ -69,8 +73,9 @@ def configure_logging(
     """Send all logs to ``stream`` (stderr), with the secrets masked wherever they occur.
 
     ``auto`` is ``console`` on a terminal and ``json`` elsewhere. Other libraries are heard
-    from WARNING up: at DEBUG, botocore would print signed headers. Calling again replaces
-    what the last call set up.
+    from WARNING up: at DEBUG, botocore would print signed headers. What nobody catches is logged
+    too, for the interpreter would print it as it is. Calling again replaces what the last call
+    set up.
     """
     stream = sys.stderr if stream is None else stream
     if format == "auto":
@@ -84,6 +89,24 @@ def configure_logging(
     root.setLevel(logging.WARNING)
     for name in ROOT_NAMES:
         logging.getLogger(name).setLevel(level)
+    _hear_crashes()
+
+
+def _hear_crashes() -> None:
+    """Have exceptions that end the program or a thread, and warnings, go the way of all logs."""
+    log = logging.getLogger(f"{ROOT_NAMES[0]}.crash")
+
+    def told(
+        kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        log.critical("crashed", exc_info=(kind, error or kind(), trace))
+
+    sys.excepthook = told
+    sys.unraisablehook = lambda args: told(args.exc_type, args.exc_value, args.exc_traceback)
+    threading.excepthook = lambda args: told(args.exc_type, args.exc_value, args.exc_traceback)
+    logging.captureWarnings(True)
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -96,8 +119,21 @@ def _escaped(text: str) -> tuple[str, str, str]:
     return repr(text)[1:-1], ascii_json, json_text
 
 
+_CREDENTIALS = re.compile(
+    # a URL's user and password, a signed request's token and signature, a whole Authorization
+    r"""(?P<before>://(?=[^\s/'"@]*:[^\s'"@]*@)
+      | x-amz-(?:security-token|signature)\W{0,4}[:=]\W{0,4}(?:b['"])?(?=[^\W_])
+      | (?P<whole>authorization)\W{0,4}[:=]\W{0,4}(?:b['"])?(?=[^\W_]))
+      (?(whole)[^'"\r\n\\]+ | [^\s'"&,;}@\\]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
 class Masker:
-    """Replaces secrets in text, also in the forms that JSON, reprs and URLs give them."""
+    """Replaces secrets in text, also in the forms that JSON, reprs and URLs give them.
+
+    What looks like a credential goes too: some, as a machine's role's, are never among ours.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {
@@ -114,7 +150,7 @@ class Masker:
         """Return the text without the secrets."""
         for form in self._forms:
             text = text.replace(form, MASK)
-        return text
+        return _CREDENTIALS.sub(rf"\g<before>{MASK}", text)
 
 
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):

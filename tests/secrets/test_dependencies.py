@@ -127,7 +127,7 @@ def set_up(house: Path, lock: str) -> subprocess.CompletedProcess[str]:
         "PIP_CONFIG_FILE": os.devnull,
     }
     return subprocess.run(
-        [house / "tools" / "setup.sh", "some.lock", ".venv/.stamp"],
+        [str(house / "tools" / "setup.sh"), "some.lock", ".venv/.stamp"],
         env={**os.environ, **index, "PYTHON": sys.executable},
         capture_output=True,
         text=True,
@@ -136,7 +136,7 @@ def set_up(house: Path, lock: str) -> subprocess.CompletedProcess[str]:
 
 
 def installed(house: Path, name: str) -> bool:
-    argv = [house / ".venv/bin/python", "-c", f"import {name}"]
+    argv = [str(house / ".venv/bin/python"), "-c", f"import {name}"]
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
