@@ -114,12 +114,15 @@ class DatabaseManager:
 
     # ── the queue, as a worker sees it ───────────────────────────────────────────────────
 
-    def claim(self, worker_id: str, *, upload_id: str | None = None) -> Claim | None:
+    def claim(
+        self, worker_id: str, *, upload_id: str | None = None, alone: bool = True
+    ) -> Claim | None:
         """Take the oldest pending track (or the named one), counting the attempt, or None.
 
         Tracks in backoff are not taken, named or not. A track whose lease ran out is taken
         again; with no attempt left it is failed as ``attempts_exhausted`` instead, and
-        ``on_buried`` told.
+        ``on_buried`` told. One that has lost its worker twice is a suspect: while it is the
+        next, only a worker that is ``alone`` gets a track.
         """
         lease_token = secrets.token_hex(16)
 
@@ -130,6 +133,7 @@ class DatabaseManager:
                 lease_token=lease_token,
                 upload_id=upload_id,
                 in_doubt=in_doubt,
+                alone=alone,
             )
 
         taken = _unless_unstorable(upload_id, lambda: self._transactions.write(take), Taken())

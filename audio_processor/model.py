@@ -46,6 +46,8 @@ class Claim:
     lease_token: str = field(repr=False)
     worker_id: str
     uploaded_at: datetime | None = None
+    suspect: bool = False
+    """It has lost its worker twice, and may be the reason: nothing is to run beside it."""
     mastering: str | None = None
     """The row's wish: a preset's name or JSON; None where it has none."""
 

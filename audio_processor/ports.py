@@ -104,8 +104,13 @@ class Queue(Protocol):
     where it is not.
     """
 
-    def claim(self, worker_id: str, *, upload_id: str | None = None) -> Claim | None:
-        """Take the oldest pending track (or the named one), counting the attempt, or None."""
+    def claim(
+        self, worker_id: str, *, upload_id: str | None = None, alone: bool = True
+    ) -> Claim | None:
+        """Take the oldest pending track (or the named one), counting the attempt, or None.
+
+        ``alone``: no other job runs in this process, so that it may be given a suspect one.
+        """
 
     def renew(self, claim: Claim) -> None:
         """Push the lease's end out by the lease time, on the database's clock."""

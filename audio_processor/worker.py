@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -123,12 +123,13 @@ class Worker:
 
     def run(self) -> None:
         """Claim and process until ``stop``; return when every job has ended. The daemon."""
-        running: set[Future[Ended]] = set()
+        running: dict[Future[Ended], Claim] = {}
         with self._heartbeat(), self._pool() as pool:
             while not self._stopping.is_set():
                 self.last_loop_at = time.monotonic()
-                running = {future for future in running if not future.done()}
-                if len(running) >= self._options.concurrency:
+                running = {job: claim for job, claim in running.items() if not job.done()}
+                suspected = any(claim.suspect for claim in running.values())
+                if suspected or len(running) >= self._options.concurrency:
                     self.rest(self._options.poll_interval_s)
                     continue
                 if (pause_s := self._breaker.pause_s(len(running))) > 0:
@@ -139,19 +140,19 @@ class Worker:
                     # or we would claim our own lapsed tracks and count another attempt
                     self.rest(RECORDING.base_s)
                     continue
-                if (claim := self._claim()) is None:
+                if (claim := self._claim(alone=not running)) is None:
                     continue
                 future = pool.submit(self._work, claim)
                 future.add_done_callback(lambda _: self._wake.set())
-                running.add(future)
+                running[future] = claim
             self._drain(running)
         if self.fatal is not None:
             raise self.fatal
 
-    def _claim(self) -> Claim | None:
+    def _claim(self, *, alone: bool) -> Claim | None:
         """Claim a track, or rest for as long as there is none to be had."""
         try:
-            claim = self._queue.claim(self.worker_id)
+            claim = self._queue.claim(self.worker_id, alone=alone)
         except DatabaseUnavailable as error:
             self._claim_failures += 1
             self.database_reachable = False
@@ -175,6 +176,7 @@ class Worker:
         """
         self._breaker.require()
         ended: list[Ended] = []
+        refused: list[str] = []
         waiting = iter(upload_ids)
         taking = threading.Lock()
 
@@ -184,8 +186,10 @@ class Worker:
                     upload_id = next(waiting, None)
                 if upload_id is None or self._breaker.hindrance is not None:
                     return
-                claim = self._queue.claim(self.worker_id, upload_id=upload_id)
-                if claim is not None:
+                claim = self._queue.claim(self.worker_id, upload_id=upload_id, alone=False)
+                if claim is None:
+                    refused.append(upload_id)
+                else:
                     ended.append(self._work(claim))
 
         with self._heartbeat(), self._pool() as pool:
@@ -194,6 +198,13 @@ class Worker:
             ]
             for lane in lanes:
                 lane.result()
+            # suspects, if nobody else has them: now nothing runs beside them
+            for upload_id in refused:
+                if self._stopping.is_set() or self._breaker.hindrance is not None:
+                    break
+                claim = self._queue.claim(self.worker_id, upload_id=upload_id)
+                if claim is not None:
+                    ended.append(self._work(claim))
         return ended
 
     def run_one(self, upload_id: str) -> Ended | None:
@@ -244,7 +255,7 @@ class Worker:
             return self._breaker.hindrance
         return None if self.database_reachable else DatabaseUnavailable.code
 
-    def _drain(self, running: set[Future[Ended]]) -> None:
+    def _drain(self, running: Iterable[Future[Ended]]) -> None:
         while any(not future.done() for future in running):
             self.rest(1.0)
 

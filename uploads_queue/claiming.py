@@ -7,7 +7,7 @@ ours. SQLite has no row locks: there the transaction begins with the write lock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,8 @@ from uploads_queue.records import Buried
 from uploads_queue.schema import MAX_WISH, TRACK, uploads
 
 EXHAUSTED = "attempts_exhausted"
+SUSPECT_ATTEMPTS = 2
+"""So many claims, and the last one's worker vanished: the track may be the reason."""
 MAX_BURIED = 10
 """Hopeless rows failed in one claim: what is done about them is done while its lease runs."""
 
@@ -60,11 +62,16 @@ class Claiming:
         lease_token: str,
         upload_id: str | None,
         in_doubt: bool,
+        alone: bool = True,
     ) -> Taken:
         """Return the claimed row, if there is one to claim, and the rows failed on the way.
 
         A job whose worker died goes before the pending: it was claimed before them. Where an
         earlier try may have been committed, the rows under our token are looked for first.
+
+        A row that has lost its worker twice may be what kills it, and the jobs beside it with
+        it, every time: it is for a worker that is ``alone`` with it. For another there is
+        nothing to claim then, so that it soon is.
         """
         buried: list[Buried] = []
         if in_doubt:
@@ -80,9 +87,14 @@ class Claiming:
                 break
             buried += self._bury(connection, row, lease_token)
             row = None
+        suspect = row is not None and row.attempts >= SUSPECT_ATTEMPTS
+        if suspect and not alone:
+            return Taken(buried=tuple(buried))
         if row is None:
             row = connection.execute(self.pending(upload_id)).first()
         claim = None if row is None else self._seize(connection, row, worker_id, lease_token)
+        if claim is not None and suspect:
+            claim = replace(claim, suspect=True)
         return Taken(claim, tuple(buried))
 
     def pending(self, upload_id: str | None = None) -> Select[Any]:

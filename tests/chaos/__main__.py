@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,8 @@ SERVERS = {"postgresql": running_postgres, "mysql": running_mariadb}
 
 
 def main() -> int:
+    # what is mounted and running goes with us, however we are told to end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--tracks", type=int, default=520, help="of both databases together")
     parser.add_argument("--faults", type=int, default=220, help="of both databases together")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import partial
 
 from tests.chaos.fleet import Fleet, Member
@@ -21,6 +22,20 @@ ARMED_S = 15.0
 """How long a trap waits for its request."""
 
 Hook = Callable[[Seen], Fault | None]
+
+
+class Effect(Enum):
+    """What came of a fault."""
+
+    NONE = auto()
+    """It could not be done just now."""
+    ARMED = auto()
+    """It will be done by the request that it waits for, if one comes."""
+    DONE = auto()
+
+
+def _done(did: bool) -> Effect:
+    return Effect.DONE if did else Effect.NONE
 
 
 @dataclass
@@ -68,37 +83,37 @@ class Zombie:
 # ── the workers ──────────────────────────────────────────────────────────────────────────
 
 
-def kill(stage: Stage) -> bool:
+def kill(stage: Stage) -> Effect:
     member = stage.worker()
     if member is None:
-        return False
+        return Effect.NONE
     stage.watch.hit("kill", stage.watch.in_work(member.pid))
     stage.fleet.kill(member)
-    return True
+    return Effect.DONE
 
 
-def term(stage: Stage) -> bool:
+def term(stage: Stage) -> Effect:
     member = stage.worker()
     if member is None:
-        return False
+        return Effect.NONE
     stage.fleet.term(member, twice=stage.chance.random() < 0.3)
-    return True
+    return Effect.DONE
 
 
-def stop(stage: Stage) -> bool:
+def stop(stage: Stage) -> Effect:
     """The zombie: stopped for longer than its lease, then woken."""
     member = stage.worker()
     if member is None:
-        return False
+        return Effect.NONE
     _freeze(stage, member, "stop", LEASE_S + stage.chance.uniform(1.0, 4.0))
-    return True
+    return Effect.DONE
 
 
-def kill_publishing(stage: Stage) -> bool:
+def kill_publishing(stage: Stage) -> Effect:
     """Killed with an object on its way: the store may take it or not."""
     member = stage.worker()
     if member is None:
-        return False
+        return Effect.NONE
     passes = stage.chance.random() < 0.5
 
     def strike(_: Seen) -> Fault | None:
@@ -108,14 +123,14 @@ def kill_publishing(stage: Stage) -> bool:
         return None if passes else "reset"
 
     _trap(stage, member.slot, _publishing(stage.chance.randrange(18)), strike)
-    return False
+    return Effect.ARMED
 
 
-def stop_publishing(stage: Stage) -> bool:
+def stop_publishing(stage: Stage) -> Effect:
     """Stopped with an object on its way, which reaches the store when others have the track."""
     member = stage.worker()
     if member is None:
-        return False
+        return Effect.NONE
     seconds = LEASE_S + stage.chance.uniform(1.0, 4.0)
     late = threading.Event()
     before = stage.chance.random() < 0.5  # the held object arrives before the sleeper wakes
@@ -128,7 +143,7 @@ def stop_publishing(stage: Stage) -> bool:
         return Late(partial(late.wait, 60))
 
     _trap(stage, member.slot, _publishing(stage.chance.randrange(18)), strike)
-    return False
+    return Effect.ARMED
 
 
 def _freeze(stage: Stage, member: Member, kind: str, seconds: float) -> None:
@@ -155,34 +170,34 @@ def _freeze(stage: Stage, member: Member, kind: str, seconds: float) -> None:
 # ── the database ─────────────────────────────────────────────────────────────────────────
 
 
-def restart_database(stage: Stage) -> bool:
+def restart_database(stage: Stage) -> Effect:
     stage.watch.hit("database restart", stage.watch.in_work())
     stage.site.database.stop()
     stage.site.wire.cut()
     time.sleep(stage.chance.uniform(0.0, 2.0))
     stage.site.database.start()
-    return True
+    return Effect.DONE
 
 
-def cut_connections(stage: Stage) -> bool:
+def cut_connections(stage: Stage) -> Effect:
     """Whatever statement is under way dies with its connection."""
-    return stage.site.wire.cut() > 0
+    return _done(stage.site.wire.cut() > 0)
 
 
-def swallow_commit(stage: Stage) -> bool:
+def swallow_commit(stage: Stage) -> Effect:
     """The database commits, and the client never hears of it."""
     stage.site.wire.swallow_next_commit()
-    return True
+    return Effect.DONE
 
 
-def lock_rows(stage: Stage) -> bool:
+def lock_rows(stage: Stage) -> Effect:
     """A client that locks rows in an order of its own, so that somebody meets a deadlock."""
     rows = sorted((row.upload_id for row in stage.watch.in_work()), reverse=True)
     if not rows:
-        return False
+        return Effect.NONE
     chosen, pause_s = rows[:3], stage.chance.uniform(0.2, 1.0)
     threading.Thread(target=_hold, args=(stage.site, chosen, pause_s), daemon=True).start()
-    return True
+    return Effect.DONE
 
 
 def _hold(site: Site, upload_ids: list[str], pause_s: float) -> None:
@@ -202,32 +217,32 @@ def _hold(site: Site, upload_ids: list[str], pause_s: float) -> None:
 # ── the store ────────────────────────────────────────────────────────────────────────────
 
 
-def busy(stage: Stage) -> bool:
+def busy(stage: Stage) -> Effect:
     return _burst(stage, s3_error(503, "SlowDown"), 4)
 
 
-def broken(stage: Stage) -> bool:
+def broken(stage: Stage) -> Effect:
     return _burst(stage, s3_error(500, "InternalError"), 4)
 
 
-def reset(stage: Stage) -> bool:
+def reset(stage: Stage) -> Effect:
     return _burst(stage, "reset", 4)
 
 
-def lost(stage: Stage) -> bool:
+def lost(stage: Stage) -> Effect:
     """Done, but the answer never comes."""
     return _burst(stage, "lost", 2)
 
 
-def half(stage: Stage) -> bool:
+def half(stage: Stage) -> Effect:
     return _burst(stage, "half", 2, lambda seen: seen.method == "GET")
 
 
-def slow(stage: Stage) -> bool:
+def slow(stage: Stage) -> Effect:
     return _burst(stage, Late(partial(time.sleep, stage.chance.uniform(0.5, 2.0))), 3)
 
 
-def outage(stage: Stage) -> bool:
+def outage(stage: Stage) -> Effect:
     """Nobody reaches the store for a while."""
     lifted_at = time.monotonic() + stage.chance.uniform(4.0, 12.0)
     answer: Fault = stage.chance.choice((s3_error(503, "ServiceUnavailable"), "reset"))
@@ -238,27 +253,27 @@ def outage(stage: Stage) -> bool:
 
     for sky in stage.skies:
         sky.add(weather, lambda: time.monotonic() >= lifted_at)
-    return True
+    return Effect.DONE
 
 
 def _burst(
     stage: Stage, fault: Fault, most: int, when: Callable[[Seen], bool] = lambda _: True
-) -> bool:
+) -> Effect:
     member = stage.worker()
     if member is None:
-        return False
+        return Effect.NONE
     door = stage.site.doors[member.slot]
     door.inject(*[fault] * stage.chance.randint(1, most), when=when)
-    return True
+    return Effect.DONE
 
 
 # ── the machine ──────────────────────────────────────────────────────────────────────────
 
 
-def fill_disk(stage: Stage) -> bool:
+def fill_disk(stage: Stage) -> Effect:
     disk = stage.site.small_disk
     if disk is None:
-        return False
+        return Effect.NONE
     filler = disk / "filler"
     with contextlib.suppress(OSError), filler.open("wb") as file:
         for _ in range(SMALL_DISK_MIB * 4):
@@ -266,24 +281,24 @@ def fill_disk(stage: Stage) -> bool:
             file.flush()
     stage.watch.hit("disk full", stage.watch.in_work())
     stage.later(stage.chance.uniform(1.0, 4.0), lambda: filler.unlink(missing_ok=True))
-    return True
+    return Effect.DONE
 
 
-def hang_ffmpeg(stage: Stage) -> bool:
+def hang_ffmpeg(stage: Stage) -> Effect:
     return _signal_ffmpeg(stage, signal.SIGSTOP)
 
 
-def kill_ffmpeg(stage: Stage) -> bool:
+def kill_ffmpeg(stage: Stage) -> Effect:
     return _signal_ffmpeg(stage, signal.SIGKILL)
 
 
-def _signal_ffmpeg(stage: Stage, number: signal.Signals) -> bool:
+def _signal_ffmpeg(stage: Stage, number: signal.Signals) -> Effect:
     for member in stage.fleet.members():
         for process in stage.fleet.ffmpegs(member):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, number)
-                return True
-    return False
+                return Effect.DONE
+    return Effect.NONE
 
 
 # ── traps ────────────────────────────────────────────────────────────────────────────────
@@ -339,26 +354,26 @@ def _trap(stage: Stage, slot: int, when: Callable[[Seen], bool], strike: Hook) -
     stage.skies[slot].add(hook, lambda: sprung.is_set() or time.monotonic() > until)
 
 
-KINDS: dict[str, tuple[Callable[[Stage], bool], float]] = {
-    "kill": (kill, 2.0),
-    "kill publishing": (kill_publishing, 3.0),
-    "term": (term, 2.0),
-    "stop": (stop, 1.5),
-    "stop publishing": (stop_publishing, 3.0),
-    "database restart": (restart_database, 1.0),
-    "connections cut": (cut_connections, 2.0),
-    "commit swallowed": (swallow_commit, 2.0),
-    "rows locked": (lock_rows, 2.0),
-    "S3 503": (busy, 1.5),
-    "S3 500": (broken, 1.5),
-    "S3 reset": (reset, 1.5),
-    "S3 answer lost": (lost, 1.5),
-    "S3 half a body": (half, 1.0),
-    "S3 slow": (slow, 1.0),
-    "S3 outage": (outage, 0.7),
-    "disk full": (fill_disk, 1.0),
-    "FFmpeg hangs": (hang_ffmpeg, 1.0),
-    "FFmpeg killed": (kill_ffmpeg, 2.0),
+KINDS: dict[str, tuple[Callable[[Stage], Effect], int]] = {
+    "kill": (kill, 3),
+    "kill publishing": (kill_publishing, 4),
+    "term": (term, 3),
+    "stop": (stop, 2),
+    "stop publishing": (stop_publishing, 4),
+    "database restart": (restart_database, 1),
+    "connections cut": (cut_connections, 2),
+    "commit swallowed": (swallow_commit, 3),
+    "rows locked": (lock_rows, 2),
+    "S3 503": (busy, 2),
+    "S3 500": (broken, 2),
+    "S3 reset": (reset, 2),
+    "S3 answer lost": (lost, 3),
+    "S3 half a body": (half, 2),
+    "S3 slow": (slow, 2),
+    "S3 outage": (outage, 1),
+    "disk full": (fill_disk, 1),
+    "FFmpeg hangs": (hang_ffmpeg, 2),
+    "FFmpeg killed": (kill_ffmpeg, 3),
 }
 """What there is, and how often in proportion."""
 

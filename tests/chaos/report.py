@@ -6,6 +6,9 @@ import statistics
 
 from tests.chaos.run import Story
 
+MOST = 40
+"""Complaints that are shown; where there are more, they are of one kind."""
+
 
 def table(story: Story) -> str:
     """Return it as text: faults by kind, tracks, what was lost, and how soon all was well."""
@@ -27,7 +30,9 @@ def table(story: Story) -> str:
         f"  zombies woken {story.zombies}   requests they still sent {story.zombie_requests}   "
         f"objects no playlist names {verdict.litter}",
     ]
-    lines += [f"  ! {complaint}" for complaint in verdict.complaints]
+    lines += [f"  ! {complaint}" for complaint in verdict.complaints[:MOST]]
+    if len(verdict.complaints) > MOST:
+        lines.append(f"  … and {len(verdict.complaints) - MOST} more")
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from audio_processor import AudioProcessor, Settings
-from tests.chaos.faults import KINDS, Stage, poison
+from tests.chaos.faults import KINDS, Effect, Stage, poison
 from tests.chaos.fleet import Fleet, fleet, health, strays
 from tests.chaos.judge import Upload, Verdict, judge, validated, zombie_requests
 from tests.chaos.listener import Listener
@@ -32,6 +32,8 @@ from tests.servers.s3 import S3Server
 POISON = "poison.wav"
 TICK_S = 0.05
 STARTING_S = 10.0
+LEAD = 0.1
+"""How far the faults may be ahead of the work, as a part of all."""
 EXIT_GRACE_S = DRAIN_S + 3 * READ_TIMEOUT_S
 """What a pod would be given: the drain, and the requests that are under way at its end."""
 
@@ -48,7 +50,8 @@ class Wish:
     pace_s: float = 2.0
     """Mean time between faults."""
     validated: int = 5
-    quiet_timeout_s: float = 180.0
+    standstill_s: float = 120.0
+    """In the quiet, nothing stands still for so long that is not stuck."""
 
 
 @dataclass
@@ -83,6 +86,7 @@ class Run:
         self.stage = Stage(where, workers, watch, self.chance, self.later, self.strike)
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._number = itertools.count()
+        self._bag: list[str] = []
 
     def later(self, seconds: float, what: Callable[[], object]) -> None:
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._number), what))
@@ -91,12 +95,17 @@ class Run:
         self.story.faults[kind] += 1
 
     def fault(self) -> None:
-        """Do one fault, chosen by chance among those that can be done just now."""
-        kinds = list(KINDS)
-        weights = [weight for _, weight in KINDS.values()]
-        for kind in self.chance.choices(kinds, weights, k=len(kinds)):
-            if KINDS[kind][0](self.stage):
+        """Do one fault: the next in the bag that can be done just now."""
+        if not self._bag:
+            self._bag = [kind for kind, (_, share) in KINDS.items() for _ in range(share)]
+            self.chance.shuffle(self._bag)
+        for kind in list(dict.fromkeys(self._bag)):
+            effect = KINDS[kind][0](self.stage)
+            if effect is not Effect.NONE:
+                self._bag.remove(kind)
+            if effect is Effect.DONE:
                 self.strike(kind)
+            if effect is not Effect.NONE:
                 return
 
     def turn(self) -> None:
@@ -107,24 +116,33 @@ class Run:
         time.sleep(TICK_S)
 
     def storm(self) -> None:
-        """Faults at random moments, until there were enough or nothing is left to disturb."""
+        """Faults at random moments, spread over the whole of the work."""
         next_at = time.monotonic()
         while not self.all_ended() and self.story.faults.total() < self.wish.faults:
-            if time.monotonic() >= next_at:
+            ahead = self.story.faults.total() / self.wish.faults > self.progress() + LEAD
+            if not ahead and time.monotonic() >= next_at:
                 self.fault()
                 next_at = time.monotonic() + self.chance.expovariate(1 / self.wish.pace_s)
             self.turn()
 
     def quiet(self) -> bool:
-        """Let everything end by itself; return whether it did."""
-        deadline = time.monotonic() + self.wish.quiet_timeout_s
-        while time.monotonic() < deadline and (self._due or not self.all_ended()):
+        """Let everything end by itself; return whether it did, or stood still before."""
+        moved_at, progress = time.monotonic(), self.progress()
+        while self._due or not self.all_ended():
             self.turn()
+            if self.progress() > progress:
+                moved_at, progress = time.monotonic(), self.progress()
+            if time.monotonic() - moved_at > self.wish.standstill_s:
+                break
         return self.all_ended()
 
-    def all_ended(self) -> bool:
+    def progress(self) -> float:
+        """How many of the rows have ended, 0…1."""
         rows = self.watch.rows
-        return bool(rows) and all(row.status in ENDED for row in rows.values())
+        return sum(row.status in ENDED for row in rows.values()) / max(1, len(rows))
+
+    def all_ended(self) -> bool:
+        return self.progress() == 1.0
 
 
 def uploads(wish: Wish) -> list[Upload]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from audio_processor.breaker import Breaker
 from audio_processor.errors import (
     ConfigError,
     CorruptMedia,
@@ -228,12 +229,12 @@ def test_the_daemon_waits_out_a_database_that_is_away(queue: DatabaseManager) ->
         def __getattr__(self, name: str) -> object:
             return getattr(queue, name)
 
-        def claim(self, worker_id: str, *, upload_id: str | None = None) -> Claim | None:
+        def claim(self, worker_id: str, *, alone: bool) -> Claim | None:
             nonlocal away
             if away:
                 away -= 1
                 raise DatabaseUnavailable("no answer")
-            return queue.claim(worker_id, upload_id=upload_id)
+            return queue.claim(worker_id, alone=alone)
 
     done = threading.Event()
 
@@ -346,3 +347,194 @@ def test_what_cannot_be_recorded_for_want_of_a_right_ends_the_daemon(
     worker = Worker(Forbidden(), _receipt, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
     with pytest.raises(ConfigError, match="denied"):
         worker.run()
+
+
+def test_a_track_that_lost_its_worker_twice_runs_alone(tmp_path: Path) -> None:
+    """It may be what kills the worker, and would take the jobs beside it along every time."""
+    config = {"database": str(tmp_path / "q.db")}
+    short = DatabaseManager(config, "sqlite", lease_s=0.01, max_attempts=9)
+    _fill(short, 5)
+    for _ in range(2):
+        assert short.claim("dies", upload_id="upload-2") is not None
+        time.sleep(0.05)  # the lease is the database's to end
+    queue = DatabaseManager(config, "sqlite", max_attempts=9)
+    beside: dict[str, set[str]] = {}
+    lock = threading.Lock()
+    now: set[str] = set()
+
+    def process(job: Job) -> Receipt:
+        with lock:
+            now.add(job.claim.upload_id)
+            for upload_id in now:
+                beside.setdefault(upload_id, set()).update(now)
+        time.sleep(0.1)
+        with lock:
+            now.discard(job.claim.upload_id)
+        return _receipt(job)
+
+    worker = _worker(queue, process)
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    while queue.counts().completed < 5:
+        assert daemon.is_alive()
+        time.sleep(0.05)
+    worker.stop()
+    daemon.join(60)
+    assert beside["upload-2"] == {"upload-2"}
+    assert max(map(len, beside.values())) == 2, "the others ran side by side"
+
+
+def test_the_cron_run_leaves_suspects_for_its_end(tmp_path: Path) -> None:
+    config = {"database": str(tmp_path / "q.db")}
+    short = DatabaseManager(config, "sqlite", lease_s=0.01, max_attempts=9)
+    names = _fill(short, 4)
+    for _ in range(2):
+        assert short.claim("dies", upload_id="upload-0") is not None
+        time.sleep(0.05)
+    queue = DatabaseManager(config, "sqlite", max_attempts=9)
+    seen: list[str] = []
+
+    def process(job: Job) -> Receipt:
+        seen.append(job.claim.upload_id)
+        return _receipt(job)
+
+    ended = _worker(queue, process).run_pending(names)
+    assert len(ended) == 4 and all(one.completed for one in ended)
+    assert seen[-1] == "upload-0"
+
+
+# ── services that are away ───────────────────────────────────────────────────────────────
+
+
+class Service:
+    """Something that every track needs, to be taken away by a test."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.asked = 0
+
+    def ask(self) -> None:
+        self.asked += 1
+        if self.away:
+            raise StoreUnavailable("away")
+
+
+def test_an_outage_refunds_the_attempt_and_nothing_is_claimed_until_it_is_over(
+    queue: DatabaseManager,
+) -> None:
+    _fill(queue, 4)
+    service = Service()
+
+    def process(job: Job) -> Receipt:
+        if job.claim.upload_id == "upload-0" and not service.away and service.asked == 1:
+            service.away = True
+        if service.away:
+            raise StoreUnavailable("away")
+        return _receipt(job)
+
+    worker = Worker(queue, process, "worker-1", OPTIONS, breaker=Breaker(service.ask))
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    while service.asked < 4:
+        assert daemon.is_alive()
+        time.sleep(0.02)
+    assert worker.hindrance == "store_unavailable"
+    assert queue.counts().pending == 4
+    service.away = False
+    while queue.counts().completed < 4:
+        assert daemon.is_alive()
+        time.sleep(0.02)
+    worker.stop()
+    daemon.join(60)
+    for number in range(4):
+        record = queue.find(f"upload-{number}")
+        assert record is not None and record.attempts == 1
+
+
+def test_an_outcome_waits_for_a_database_that_is_away(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+    refusals = 3
+
+    class Away:
+        """The queue behind a database that restarts just when the track is done."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def complete(self, claim: Claim, summary: TrackSummary) -> None:
+            nonlocal refusals
+            if refusals:
+                refusals -= 1
+                raise DatabaseUnavailable("restarting")
+            queue.complete(claim, summary)
+
+    worker = Worker(Away(), _receipt, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
+    [ended] = worker.run_pending(["upload-0"])
+    assert ended.completed and refusals == 0
+    assert _status(queue, "upload-0") == "completed"
+
+
+def test_a_lease_that_lapsed_for_want_of_a_database_is_handed_back(queue: DatabaseManager) -> None:
+    _fill(queue, 1)
+
+    class Mute:
+        """The queue behind a database that takes no renewals."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def renew(self, _claim: Claim) -> None:
+            raise DatabaseUnavailable("no answer")
+
+    def publishes(job: Job) -> Receipt:
+        job.insist(job.renew)
+        raise AssertionError("published without a lease")
+
+    worker = Worker(Mute(), publishes, "worker-1", replace(OPTIONS, lease_s=0.4))  # type: ignore[arg-type]  # all but one method is the queue's own
+    [ended] = worker.run_pending(["upload-0"])
+    record = queue.find("upload-0")
+    assert isinstance(ended.outcome, HandBack)
+    assert record is not None and (record.status, record.attempts) == ("0", 0)
+
+
+def test_a_failure_that_cannot_be_prepared_comes_again(queue: DatabaseManager) -> None:
+    """A ladder that must be taken off the air first, and a store that is away."""
+    _fill(queue, 1)
+
+    def corrupt(_: Job) -> Receipt:
+        raise CorruptMedia("Half.")
+
+    def withdraw(_claim: Claim, _failed: Failed) -> None:
+        raise StoreUnavailable("away")
+
+    worker = Worker(queue, corrupt, "worker-1", OPTIONS, before_failed=withdraw)
+    ended = worker.run_one("upload-0")
+    assert ended is not None and isinstance(ended.outcome, HandBack)
+    assert _status(queue, "upload-0") == "0"
+
+
+def test_a_store_that_answers_and_fails_every_job_is_tried_with_one_at_a_time() -> None:
+    now = 0.0
+    breaker = Breaker(lambda: None, clock=lambda: now)
+    assert breaker.pause_s(0) == 0.0
+    pauses = []
+    for _ in range(8):
+        breaker.doubt()
+        pauses.append(breaker.pause_s(0))
+        now += pauses[-1]
+        assert breaker.pause_s(1) > 0, "nothing beside the one that is tried"
+        assert breaker.pause_s(0) == 0.0
+    assert pauses[-1] > pauses[0] > 0
+    breaker.trust()
+    assert breaker.pause_s(5) == 0.0
+
+
+def test_what_is_away_to_begin_with_is_said_by_what_was_asked() -> None:
+    service = Service()
+    service.away = True
+    breaker = Breaker(service.ask)
+    with pytest.raises(StoreUnavailable, match="away"):
+        breaker.require()
+    with pytest.raises(StoreUnavailable):
+        breaker.require()
+    assert service.asked == 1, "a service that is away is not stormed"

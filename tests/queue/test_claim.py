@@ -171,6 +171,33 @@ def test_attempts_are_counted_at_the_claim_and_a_hand_back_refunds_one(
     assert outcomes == ["handed_back", "retried", "running"]
 
 
+def test_a_hand_back_may_be_for_later(queue: DatabaseManager, backend: Backend) -> None:
+    queue.insert("a", "a.mp3")
+    queue.hand_back(taken(queue), delay_s=60)
+    assert row(queue, "a").attempts == 0
+    assert 50 < row(queue, "a").wait_s <= 60
+    assert queue.claim("w") is None
+    backend.set("a", "available_at", backend.now(-1))
+    assert taken(queue).attempt == 1
+
+
+def test_what_lost_its_worker_twice_is_for_a_worker_that_is_alone(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    for name in ("a", "b"):
+        queue.insert(name, f"{name}.mp3")
+    for _ in range(2):
+        claim = queue.claim("dies", upload_id="a", alone=False)
+        assert claim is not None and not claim.suspect
+        backend.set("a", "lease_expires_at", backend.now(-1))
+    assert queue.claim("busy", alone=False) is None, "so that it soon is alone"
+    assert queue.claim("busy", upload_id="a", alone=False) is None
+    claim = queue.claim("idle", alone=True)
+    assert claim is not None and (claim.upload_id, claim.suspect) == ("a", True)
+    claim = queue.claim("busy", alone=False)
+    assert claim is not None and (claim.upload_id, claim.suspect) == ("b", False)
+
+
 def test_a_lease_is_as_long_as_asked_by_the_databases_clock(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
