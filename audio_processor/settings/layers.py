@@ -19,6 +19,8 @@ CONFIG_VARIABLE = "AUDIO_PROCESSOR_CONFIG"
 SECRETS_VARIABLE = "AUDIO_PROCESSOR_SECRETS_DIR"
 _LOOSE_PREFIX = "AUDIO_PROCESSOR_"
 _MAX_FILE_BYTES = 1024**2
+_DEEPEST = 16
+"""Dots in a key that is looked into: far more than any of ours has."""
 
 _AWS = (
     ("AWS_ACCESS_KEY_ID", "storage.access_key_id"),
@@ -79,7 +81,7 @@ def toml_layer(path: Path) -> Layer:
         tables = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         layer.problems.append(f"{path} is not valid TOML: {error}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         layer.problems.append(f"the configuration file {path}: {_cannot_read(error)}")
     else:
         _take_tables(layer, tables, path.name)
@@ -109,7 +111,7 @@ def secrets_layer(folder: Path) -> Layer:
     layer = Layer()
     try:
         files = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         layer.problems.append(f"the secrets folder {folder}: {_cannot_read(error)}")
         return layer
     texts: dict[str, str] = {}
@@ -183,7 +185,7 @@ def read_text(path: Path) -> str:
 def _take_tables(layer: Layer, tables: Mapping[str, Any], origin: str, head: str = "") -> None:
     for name, value in tables.items():
         key = f"{head}{name}"
-        if isinstance(value, Mapping) and key not in keys():
+        if isinstance(value, Mapping) and key not in keys() and key.count(".") < _DEEPEST:
             _take_tables(layer, value, origin, f"{key}.")
         else:
             layer.take(key, value, origin)
@@ -195,7 +197,7 @@ def _take_text(layer: Layer, name: str, text: str, origin: str) -> None:
     if key in keys() and keys()[key].is_json:
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             kind = "list" if keys()[key].is_list else "object"
             layer.problems.append(f"{key} in {origin} must be a JSON {kind}: {error}")
             return
