@@ -29,7 +29,14 @@ class Watched(Protocol):
 
 
 @contextmanager
-def serve_health(worker: Watched, metrics: Metrics, *, host: str, port: int) -> Iterator[int]:
+def serve_health(
+    worker: Watched,
+    metrics: Metrics,
+    *,
+    host: str,
+    port: int,
+    stuck_after_s: float = STUCK_AFTER_S,
+) -> Iterator[int]:
     """Serve while the block runs; yield the port (0 asks for none and serves nothing).
 
     Raises ``ConfigError`` when the address cannot be bound.
@@ -38,7 +45,7 @@ def serve_health(worker: Watched, metrics: Metrics, *, host: str, port: int) -> 
         yield 0
         return
     try:
-        server = ThreadingHTTPServer((host, port), _handler(worker, metrics))
+        server = ThreadingHTTPServer((host, port), _handler(worker, metrics, stuck_after_s))
     except OSError as error:
         raise ConfigError(
             f"worker.health_port: {host}:{port} cannot be served ({error.strerror}); "
@@ -55,7 +62,9 @@ def serve_health(worker: Watched, metrics: Metrics, *, host: str, port: int) -> 
         thread.join()
 
 
-def _handler(worker: Watched, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    worker: Watched, metrics: Metrics, stuck_after_s: float
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
@@ -63,7 +72,7 @@ def _handler(worker: Watched, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
                 self._answer(HTTPStatus.OK, page, content_type)
             elif self.path == "/live":
                 idle_s = time.monotonic() - worker.last_loop_at
-                stuck = idle_s > STUCK_AFTER_S
+                stuck = idle_s > stuck_after_s
                 self._say(not stuck, f"claim loop last turned {idle_s:.0f} s ago")
             elif self.path == "/ready":
                 hindrance = worker.hindrance

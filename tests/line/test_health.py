@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from audio_processor.errors import ConfigError
 from audio_processor.health import STUCK_AFTER_S, serve_health
+from audio_processor.job import Job
+from audio_processor.model import Claim, Receipt
 from audio_processor.telemetry import Metrics
+from audio_processor.worker import Worker
+from database_manager import DatabaseManager
+from tests.line.test_worker import OPTIONS
 
 
 @dataclass
@@ -54,6 +62,49 @@ def test_live_and_ready(
         assert _get(port, "/live")[0] == live
         assert _get(port, "/ready") == ready
         assert _get(port, "/else")[0] == 404
+
+
+def test_a_claim_loop_that_hangs_is_not_alive_and_one_that_turns_again_is(tmp_path: Path) -> None:
+    queue = DatabaseManager({"database": str(tmp_path / "q.db")}, "sqlite")
+    hanging, go_on = threading.Event(), threading.Event()
+
+    class Hangs:
+        """The queue, but for a claim that does not come back."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def claim(self, worker_id: str, *, alone: bool) -> Claim | None:
+            hanging.set()
+            assert go_on.wait(60)
+            return queue.claim(worker_id, alone=alone)
+
+    worker = Worker(Hangs(), _nothing, "w", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    with serve_health(
+        worker, Metrics(), host="127.0.0.1", port=_free_port(), stuck_after_s=0.5
+    ) as port:
+        assert hanging.wait(60)
+        _until(lambda: _get(port, "/live")[0] == 503)
+        go_on.set()
+        _until(lambda: _get(port, "/live")[0] == 200)
+        _until(lambda: _get(port, "/ready") == (200, "ready\n"))
+        worker.stop()
+        _until(lambda: _get(port, "/ready") == (503, "draining\n"))
+    daemon.join(60)
+    assert not daemon.is_alive()
+
+
+def _nothing(_: Job) -> Receipt:
+    raise AssertionError("there is nothing to process")
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_metrics_are_served() -> None:
