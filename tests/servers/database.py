@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from tests.servers.certificates import Certificate
+
 USER = "audio"
 PASSWORD = "s3cret-Zwölf"
 
@@ -35,6 +37,8 @@ class DatabaseServer:
     """Takes it down in the middle of whatever it does, as a crash would."""
     start: Callable[[], None] = field(repr=False, default=lambda: None)
     """Brings it back, with everything that was committed."""
+    present: Callable[[Certificate], None] = field(repr=False, default=lambda _: None)
+    """Have a server that was started with TLS show another certificate to who connects next."""
 
     def config(self, database: str) -> dict[str, Any]:
         return {

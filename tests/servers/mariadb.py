@@ -9,20 +9,25 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import mysql.connector
 
 from tests.requirements import missing
-from tests.servers.daemon import Daemon, free_port, private_folder, run, running
+from tests.servers.certificates import Certificate
+from tests.servers.daemon import NOBODY, Daemon, free_port, private_folder, run, running
 from tests.servers.database import PASSWORD, USER, DatabaseServer
 
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 
 
 @contextlib.contextmanager
-def running_mariadb() -> Iterator[DatabaseServer]:
-    """Start it on a free port in a temporary folder; stop it and remove all of it."""
+def running_mariadb(tls: Certificate | None = None) -> Iterator[DatabaseServer]:
+    """Start it on a free port in a temporary folder; stop it and remove all of it.
+
+    Without a certificate it speaks no TLS; with one it takes both kinds of connection.
+    """
     server_program = shutil.which("mariadbd", path=SEARCH)
     install = shutil.which("mariadb-install-db", path=SEARCH)
     if server_program is None or install is None:
@@ -53,9 +58,31 @@ def running_mariadb() -> Iterator[DatabaseServer]:
             # 2: what was committed outlives the process, if not the machine
             *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"),
         ]
+        if tls is not None:
+            _write(tls, folder)
+            argv += [f"--ssl-cert={folder / 'tls.crt'}", f"--ssl-key={folder / 'tls.key'}"]
+        else:
+            argv += ["--skip-ssl"]
         daemon = Daemon(argv, nobody=is_root, folder=folder, answers=partial(_answers, server))
         with running(daemon, stop=signal.SIGKILL):
-            yield replace(server, stop=partial(daemon.stop, signal.SIGKILL), start=daemon.start)
+            yield replace(
+                server,
+                stop=partial(daemon.stop, signal.SIGKILL),
+                start=daemon.start,
+                present=partial(_present, server, folder),
+            )
+
+
+def _present(server: DatabaseServer, folder: Path, certificate: Certificate) -> None:
+    _write(certificate, folder)
+    server.sql(server.config(server.home), "FLUSH SSL")
+
+
+def _write(certificate: Certificate, folder: Path) -> None:
+    (folder / "tls.crt").write_bytes(certificate.certificate)
+    (folder / "tls.key").write_bytes(certificate.key)
+    if os.geteuid() == 0:  # the server is nobody then
+        os.chown(folder / "tls.key", NOBODY, NOBODY)
 
 
 def _connect(config: dict[str, Any]) -> Any:
