@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -112,13 +114,8 @@ def master_file(
     be, ``MasteringRejected``, ``VerificationFailed``, and what decoding raises.
     """
     container = container_of(target, form)
-    folder = target.absolute().parent
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is not a folder: there is nowhere to write {target.name}.")
     binary = find_ffmpeg(settings.ffmpeg.path)
-    # beside the target, so that the finished file needs only a new name
-    with tempfile.TemporaryDirectory(prefix=".audio-processor-", dir=folder) as name:
-        scratch = Path(name)
+    with _folder_beside(target) as scratch:
         supervisor = Supervisor(binary, scratch, process_limits(settings.limits))
         if container == "m4a":
             best = max(settings.ladder.tiers, key=lambda tier: tier.bit_rate)
@@ -138,6 +135,25 @@ def master_file(
         finally:
             progress.finished(source.track_id)
     return replace(mastered, target=target)
+
+
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    """Make a folder beside the target, so that the finished file needs only a new name.
+
+    Raises ``ConfigError`` where the target cannot be written.
+    """
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is not a folder: there is nowhere to write {target.name}.")
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder: name a file in it.")
+    try:
+        made = tempfile.TemporaryDirectory(prefix=".audio-processor-", dir=folder)
+    except OSError as error:
+        raise ConfigError(f"Nothing can be written into {folder}: {error.strerror}.") from error
+    with made as name:
+        yield Path(name)
 
 
 def container_of(target: Path, form: ExportForm) -> Literal["wav", "flac", "m4a"]:
@@ -256,14 +272,12 @@ def _measured(bench: Workbench, made: Path) -> Loudness:
 def _check(delivered: Loudness, job: _Job) -> None:
     """Hold the file against the plan. Raises ``VerificationFailed``."""
     plan, peak_dbtp = job.plan, delivered.true_peak_dbtp
-    if plan.mode == "none":
-        return
     if peak_dbtp is not None and peak_dbtp > plan.ceiling_dbtp + CEILING_TOLERANCE_DB:
         raise VerificationFailed(
             f"The file peaks at {peak_dbtp:.2f} dBTP, above its ceiling of {plan.ceiling_dbtp:g}."
         )
     measured, promised = delivered.integrated_lufs, plan.predicted_lufs
-    if measured is None or promised is None:
+    if plan.mode == "none" or measured is None or promised is None:
         return
     if abs(measured - promised) > LOUDNESS_TOLERANCE_LU:
         raise VerificationFailed(

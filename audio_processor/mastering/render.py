@@ -26,9 +26,9 @@ def limited(blocks: Blocks, sample_rate_hz: int, plan: Plan, *, out_rate_hz: int
     """Yield the levelled programme at ``out_rate_hz`` under the master's ceiling.
 
     The limiter stands behind the resampler: resampling a limited signal would raise its peaks.
+    It is there whatever the plan's mode: a chain makes peaks in what is too short to be levelled
+    as well, and what stays below the ceiling it leaves as it is.
     """
     if out_rate_hz != sample_rate_hz:
         blocks = Resample(out_rate_hz)(blocks, sample_rate_hz)
-    if plan.mode == "none":
-        return blocks
     return Limiter(plan.ceiling_dbtp)(blocks, out_rate_hz)

@@ -181,6 +181,7 @@ def test_silence_and_hardly_anything_come_out_as_they_are(tmp_path: Path, second
         ("a.flac", ExportForm(32), "--bit-depth 24"),
         ("a.m4a", ExportForm(24, 48_000), "the rate of the ladder's best tier"),
         ("not/there/a.wav", ExportForm(), "not a folder"),
+        ("/proc/a.wav", ExportForm(), "Nothing can be written into /proc: "),
     ],
 )
 def test_targets_that_cannot_be(
@@ -189,6 +190,23 @@ def test_targets_that_cannot_be(
     with pytest.raises(ConfigError, match=message):
         master(demo, tmp_path / name, form=form)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_target(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        master(demo, tmp_path / "a.wav")
+
+
+def test_what_is_too_short_to_be_levelled_is_under_the_ceiling_too(tmp_path: Path) -> None:
+    time = np.arange(round(0.2 * RATE_HZ)) / RATE_HZ
+    square = np.sign(np.sin(2 * np.pi * 80.0 * time))
+    audio = np.asarray(np.stack((square, square), axis=1) * 0.99, np.float32)
+    source = write(audio, tmp_path / "in.wav")
+    mastered = master(source, tmp_path / "out.wav", "bass-boost")
+    assert (mastered.plan.mode, mastered.plan.limited_by) == ("none", "too_short")
+    assert mastered.delivered.true_peak_dbtp is not None
+    assert mastered.delivered.true_peak_dbtp <= -1.4
 
 
 def test_what_fails_leaves_nothing_and_keeps_what_was_there(demo: Path, tmp_path: Path) -> None:
