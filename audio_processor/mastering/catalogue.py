@@ -89,12 +89,11 @@ def read_change(stage: str, table: Any) -> Change | None:
 
 def _read_parameters(stage: str, table: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     ranges = settable(stage)
-    whole = {field.name for field, _ in parameters(STAGES[stage]) if isinstance(field.default, int)}
     found: dict[str, float] = {}
     for key, value in table.items():
         if key not in ranges:
             raise Refused(f"{stage}.{shown_key(key)}", f"does not exist{hint(key, ranges)}")
-        found[key] = number(f"{stage}.{key}", value, ranges[key], whole=key in whole)
+        found[key] = number(f"{stage}.{key}", value, ranges[key])
     if COMPRESSION_RATIO in found:  # first, so that what is set beside it wins
         yield from _turned(found.pop(COMPRESSION_RATIO))
     yield from found.items()

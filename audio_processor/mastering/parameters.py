@@ -6,12 +6,12 @@ the documentation read ranges and meanings from there. ``hold_ranges`` is its ``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 _DECLARED = "parameter"
+_MANY_DIGITS = 10**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,24 @@ class Range:
     low: float
     high: float
     about: str
+    only: tuple[float, ...] = ()
+    """Where it is not empty: the values between them that there are."""
+
+    def holds(self, value: float) -> bool:
+        """Whether the value is within the range; NaN is in none."""
+        return self.low <= value <= self.high and (not self.only or value in self.only)
+
+    def __str__(self) -> str:
+        if self.only:
+            return " or ".join(f"{value:g}" for value in self.only)
+        return f"{self.low:g} to {self.high:g}"
 
 
 class OutOfRange(ValueError):
     """A parameter that cannot be; names its key, the value and the range."""
 
     def __init__(self, key: str, value: object, allowed: Range) -> None:
-        super().__init__(f"{key} is {value!r}; it must be {allowed.low:g} to {allowed.high:g}")
+        super().__init__(f"{key} is {_shown(value)}; it must be {allowed}")
         self.key = key
         self.value = value
         self.allowed = allowed
@@ -41,6 +52,12 @@ def parameter(default: float, low: float, high: float, about: str) -> Any:
     return field(default=default, metadata={_DECLARED: Range(low, high, about)})
 
 
+def choice(default: int, values: tuple[int, ...], about: str) -> Any:
+    """Return a dataclass field for one of a few whole numbers, which are in ascending order."""
+    only = Range(values[0], values[-1], about, values)
+    return field(default=default, metadata={_DECLARED: only})
+
+
 def parameters(stage: Any) -> Iterator[tuple[Field[Any], Range]]:
     """Yield the declared parameters of a stage or of its class, in order."""
     for each in fields(stage):
@@ -49,9 +66,15 @@ def parameters(stage: Any) -> Iterator[tuple[Field[Any], Range]]:
 
 
 def hold_ranges(stage: Any) -> None:
-    """Raise ``OutOfRange`` where a declared parameter is no finite number within its range."""
+    """Raise ``OutOfRange`` where a declared parameter is no number within its range."""
     for each, allowed in parameters(stage):
         value = getattr(stage, each.name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or not allowed.low <= value <= allowed.high:
+        if not is_number or not allowed.holds(value):
             raise OutOfRange(each.name, value, allowed)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= _MANY_DIGITS:
+        return "a number of many digits"  # whose text takes long, where Python makes it
+    return repr(value)

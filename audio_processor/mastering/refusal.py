@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from audio_processor.mastering.parameters import OutOfRange, Range
@@ -35,8 +34,8 @@ def out_of_range(error: OutOfRange) -> Refused:
     return Refused(error.key, must_be(error.value, error.allowed))
 
 
-def number(key: str, value: Any, allowed: Range, *, whole: bool = False) -> float:
-    """Return the value as a number within the range, an int where it must be whole.
+def number(key: str, value: Any, allowed: Range) -> float:
+    """Return the value as a number within the range, an int where it is one of a few.
 
     Raises ``Refused``.
     """
@@ -46,16 +45,15 @@ def number(key: str, value: Any, allowed: Range, *, whole: bool = False) -> floa
         found = float(value)
     except OverflowError:  # an integer of hundreds of digits
         raise Refused(key, must_be(value, allowed)) from None
-    if not math.isfinite(found) or not allowed.low <= found <= allowed.high:
+    if not allowed.holds(found):
         raise Refused(key, must_be(value, allowed))
-    if whole and found != int(found):
-        raise Refused(key, must_be(value, allowed).replace("a number", "a whole number"))
-    return int(found) if whole else found
+    return int(found) if allowed.only else found
 
 
 def must_be(value: Any, allowed: Range) -> str:
     """Return what is wrong with the value, and the range that it must be in."""
-    return f"is {shown(value)}; it must be a number from {allowed.low:g} to {allowed.high:g}"
+    may_be = f"{allowed}" if allowed.only else f"a number from {allowed}"
+    return f"is {shown(value)}; it must be {may_be}"
 
 
 def shown_key(key: str) -> str:

@@ -72,3 +72,11 @@ def test_of_silence_no_energy_is_told() -> None:
 def test_a_parameter_out_of_its_range_names_key_value_and_range(value: float) -> None:
     with pytest.raises(OutOfRange, match=r"gain_db is .*; it must be -60 to 0"):
         Attenuate(value)
+
+
+@pytest.mark.parametrize("digits", [400, 10_000])
+def test_an_integer_that_no_float_holds_is_out_of_range_too(digits: int) -> None:
+    """Of 10,000 digits Python makes no text either."""
+    value = -(10**digits)
+    with pytest.raises(OutOfRange, match=r"gain_db is a number of many digits; it must be -60"):
+        Attenuate(value)
