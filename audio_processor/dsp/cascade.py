@@ -70,17 +70,6 @@ class Cascade:
         """Whether nothing rings: silence in is silence out from here on."""
         return not self._state.any()
 
-    def settle(self, levels: Sequence[float]) -> None:
-        """Set the state to what a constant input, one level a channel, has left since forever."""
-        if self._matrix:
-            levels = ((levels[0] + levels[1]) / 2.0, (levels[0] - levels[1]) / 2.0)
-        for channel, (level, sections) in enumerate(zip(levels, self._sections, strict=True)):
-            x = float(level)
-            for i, s in enumerate(sections):
-                y = x * (s.b0 + s.b1 + s.b2) / (1.0 + s.a1 + s.a2)
-                self._state[channel, i] = y - s.b0 * x, s.b2 * x - s.a2 * y
-                x = y
-
 
 @kernel()
 def _cascade(

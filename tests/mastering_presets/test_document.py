@@ -49,7 +49,7 @@ def _lines() -> Iterator[str]:
         yield from ("| parameter | range | default | meaning |", "|---|---|---|---|")
         defaults = {field.name: f"{field.default:g}" for field, _ in parameters(stage)}
         for key, allowed in settable(name).items():
-            span = f"{allowed.low:g} … {allowed.high:g}"
+            span = f"{allowed}".replace(" to ", " … ")
             yield f"| `{key}` | {span} | {defaults.get(key, '–')} | {_sentence(allowed.about)} |"
 
 

@@ -59,7 +59,11 @@ def test_a_house_preset_from_nothing_and_from_another() -> None:
         ({"equalizer": {}}, "equalizer is no stage: did you mean 'equaliser'?"),
         (
             {"high_pass": {"order": 2.5}},
-            "high_pass.order is 2.5; it must be a whole number from 2 to 4.",
+            "high_pass.order is 2.5; it must be 2 or 4.",
+        ),
+        (
+            {"high_pass": {"order": 3}},
+            "high_pass.order is 3; it must be 2 or 4.",
         ),
         (
             {"multiband": {"compression_ratio": 12}},

@@ -19,7 +19,6 @@ ALL_BANDS = Equaliser(low_shelf_db=6.0, mid_cut_db=-6.0, presence_db=6.0, high_s
 
 STAGES: dict[str, MasteringStage] = {
     "high-pass": HighPass(30.0),
-    "high-pass of 18 dB": HighPass(30.0, 3),
     "high-pass of 24 dB": HighPass(60.0, 4),
     "equaliser": ALL_BANDS,
     "mono sub": MonoSub(100.0),

@@ -146,6 +146,7 @@ def test_ranges_hold_and_are_named(stage: MasteringStage) -> None:
                 type(stage)(**{each.name: value})
 
 
-def test_an_order_is_a_whole_number() -> None:
-    with pytest.raises(OutOfRange, match=r"order is 2\.5"):
-        HighPass(order=2.5)  # type: ignore[arg-type]  # as a preset's text may have it
+@pytest.mark.parametrize("order", [3, 2.5])
+def test_an_order_is_one_that_there_is(order: int) -> None:
+    with pytest.raises(OutOfRange, match=rf"order is {order}; it must be 2 or 4$"):
+        HighPass(order=order)

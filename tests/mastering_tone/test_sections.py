@@ -183,15 +183,6 @@ def test_mid_and_side_each_go_their_way() -> None:
     np.testing.assert_allclose(done, want, rtol=2e-7, atol=1e-6)
 
 
-@pytest.mark.parametrize("matrix", [False, True])
-def test_a_settled_cascade_takes_a_constant_as_it_always_was(matrix: bool) -> None:
-    cascade = Cascade.mid_side(SECTIONS, SECTIONS[1:]) if matrix else Cascade(SECTIONS)
-    levels = np.array([[0.25, -0.5]], np.float32)
-    cascade.settle(levels[0].tolist())
-    done = cascade.process(np.repeat(levels, 2_000, axis=0))
-    np.testing.assert_allclose(done, np.repeat(done[:1], 2_000, axis=0), atol=1e-7)
-
-
 def test_a_cascade_comes_to_rest_after_the_sound() -> None:
     cascade = Cascade([biquad.high_pass(44_100, 10.0, 1.3)] * 2)
     cascade.process(np.ones((500, 2), np.float32))
