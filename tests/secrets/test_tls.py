@@ -15,29 +15,18 @@ import pytest
 from audio_processor import AudioProcessor, load_settings
 from audio_processor.errors import AudioProcessorError, ConfigError
 from database_manager import DatabaseManager
+from tests.secrets.conftest import PROVIDER
 from tests.servers.certificates import Authority
 from tests.servers.database import DatabaseServer
-from tests.servers.mariadb import running_mariadb
-from tests.servers.postgres import running_postgres
 from tests.servers.wiretap import tapped
 
 FILE_NAME = "a name that would be read on the line.wav"
-PROVIDER = Authority("the provider's")
 STRANGER = Authority("a stranger's")
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
-    """A server that offers TLS, with a database of its own for each test."""
-    certificate = PROVIDER.certify()
-    running = running_postgres if request.param == "postgresql" else running_mariadb
-    with running(certificate) as started:
-        yield started
-
-
 @pytest.fixture
-def ca_file(tmp_path: Path) -> Path:
-    return PROVIDER.write(tmp_path / "ca.pem")
+def server(tls_server: DatabaseServer) -> DatabaseServer:
+    return tls_server
 
 
 @contextmanager
@@ -60,63 +49,64 @@ def refusal(server: DatabaseServer, **tls: Any) -> str:
 
 def test_with_tls_nothing_can_be_read_on_the_line(server: DatabaseServer, ca_file: Path) -> None:
     config = server.fresh_database()
-    heard: dict[bool, bytes] = {}
-    for encrypted in (False, True):
-        tls = {"tls": True, "tls_ca_file": str(ca_file)} if encrypted else _in_the_clear(server)
-        with tapped(server.host, server.port) as tap:
-            through = config | {"port": tap.port}
-            if not encrypted:
-                _insert_in_the_clear(server, through | tls)
-            else:
-                with opened(server, through | tls) as queue:
-                    queue.migrate()
-                    assert queue.insert("u", FILE_NAME)
-                    claim = queue.claim("w")
-                    assert claim is not None and claim.file_name == FILE_NAME
-                    assert _is_encrypted(server, config)
-            heard[encrypted] = tap.heard
-    assert FILE_NAME.encode() in heard[False], "the tap hears"
-    assert len(heard[True]) > 1000
-    assert FILE_NAME.encode() not in heard[True]
-    assert b"Uploads" not in heard[True] and b"uploads" not in heard[True]
+    with tapped(server.host, server.port) as tap:
+        _say_in_the_clear(server, config | {"port": tap.port})
+        assert FILE_NAME.encode() in tap.heard, "the tap hears"
+
+    encrypted = config | _only_with_tls(server, config) | {"tls": True, "tls_ca_file": str(ca_file)}
+    with (
+        tapped(server.host, server.port) as tap,
+        opened(server, encrypted | {"port": tap.port}) as queue,
+    ):
+        queue.migrate()
+        assert queue.insert("u", FILE_NAME)
+        claim = queue.claim("w")
+        assert claim is not None and claim.file_name == FILE_NAME
+        if server.db_type == "postgresql":
+            assert _told_by_postgresql(server, config) == {True}
+        assert len(tap.heard) > 1000
+        for word in (FILE_NAME, "uploads", "Uploads"):
+            assert word.encode() not in tap.heard
 
 
-def _in_the_clear(server: DatabaseServer) -> dict[str, Any]:
-    return {"ssl_disabled": True} if server.db_type == "mysql" else {"sslmode": "disable"}
-
-
-def _insert_in_the_clear(server: DatabaseServer, config: dict[str, Any]) -> None:
-    """By the plain driver: ours encrypts where the server offers it, unasked."""
+def _say_in_the_clear(server: DatabaseServer, config: dict[str, Any]) -> None:
+    """By the plain driver: our own connections are encrypted wherever the server offers it."""
     import mysql.connector
     import psycopg2
 
     if server.db_type == "mysql":
-        connection = mysql.connector.connect(**config)
+        connection = mysql.connector.connect(**config, ssl_disabled=True)
     else:
-        connection = psycopg2.connect(dbname=config.pop("database"), **config)
+        connection = psycopg2.connect(dbname=config.pop("database"), sslmode="disable", **config)
     cursor = connection.cursor()
     cursor.execute(f"SELECT '{FILE_NAME}'")
     cursor.fetchall()
     connection.close()
 
 
-def _is_encrypted(server: DatabaseServer, config: dict[str, Any]) -> bool:
-    """By the server's own account of our connections."""
+def _only_with_tls(server: DatabaseServer, config: dict[str, Any]) -> dict[str, Any]:
+    """A login that the server itself takes over TLS alone, where it has such a thing."""
     if server.db_type == "postgresql":
-        rows = server.sql(
-            config,
-            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
-            " WHERE application_name = 'audio-processor'",
-        )
-        return bool(rows) and all(ssl for (ssl,) in rows)
-    # MariaDB tells it of one's own session only: let it refuse all others of this user
-    server.sql(config, "CREATE OR REPLACE USER 'secure'@'%' IDENTIFIED BY 'x' REQUIRE SSL")
-    server.sql(config, f"GRANT ALL ON {config['database']}.* TO 'secure'@'%'")
-    ca_file = {"tls": True, "tls_verify": False}
-    secure = config | {"user": "secure", "password": "x"} | ca_file
-    with opened(server, secure) as queue:
-        queue.ping()
-    return True
+        return {}
+    user = {"user": "secure", "password": "x"}
+    server.sql(
+        config,
+        "CREATE OR REPLACE USER 'secure'@'%' IDENTIFIED BY 'x' REQUIRE SSL",
+        f"GRANT ALL ON {config['database']}.* TO 'secure'@'%'",
+    )
+    with pytest.raises(Exception, match="Access denied"):
+        _say_in_the_clear(server, config | user)
+    return user
+
+
+def _told_by_postgresql(server: DatabaseServer, config: dict[str, Any]) -> set[bool]:
+    """Whether our connections are encrypted, by the server's own account."""
+    rows = server.sql(
+        config,
+        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+        " WHERE application_name = 'audio-processor'",
+    )
+    return {ssl for (ssl,) in rows}
 
 
 def test_the_settings_lead_to_it(server: DatabaseServer, ca_file: Path, tmp_path: Path) -> None:
