@@ -18,13 +18,14 @@ from functools import partial
 from pathlib import Path
 
 from audio_processor.delivery.publish import CacheControl, publish
+from audio_processor.errors import SourceMissing
 from audio_processor.job import Job
 from audio_processor.mastering.studio import Studio
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.placement import Placement
 from audio_processor.model import Claim, Package, Receipt, Source
-from audio_processor.naming import track_id_of
+from audio_processor.naming import printable, track_id_of
 from audio_processor.ports import ObjectStore, Progress
 from audio_processor.scratch import Scratch
 from audio_processor.settings import Settings
@@ -98,12 +99,18 @@ class _Track:
         self._enter("fetch")
         name, storage = self.job.claim.file_name, self.line.settings.storage
         path = self.folder / "source"
-        size_bytes = self.line.store.download(
-            storage.raw_prefix + name,
-            path,
-            max_bytes=self.line.settings.limits.max_size_bytes,
-            progress=lambda _bytes: self.job.check(),
-        )
+        try:
+            size_bytes = self.line.store.download(
+                storage.raw_prefix + name,
+                path,
+                max_bytes=self.line.settings.limits.max_size_bytes,
+                progress=lambda _bytes: self.job.check(),
+            )
+        except SourceMissing as error:
+            raise SourceMissing(
+                f"{printable(name)} is not where uploads lie, in {storage.raw_prefix!r}. "
+                "Upload it again."
+            ) from error
         return Source(path, name, self.track_id, size_bytes, _sha256(path))
 
     def publish(self, packaged: Package) -> Receipt:

@@ -206,7 +206,8 @@ class FolderStore:
                 raise SourceMissing(missing)
             if status.st_size > max_bytes:
                 raise LimitExceeded(
-                    f"{quoted(key)} is {status.st_size} bytes, more than the {max_bytes} allowed."
+                    f"{quoted(key)} is {status.st_size} bytes, more than the {max_bytes} accepted. "
+                    "Upload a smaller file."
                 )
             yield fd, status.st_size
         finally:

@@ -154,7 +154,8 @@ def read_span(
             facts, length = _facts(response, span)
             if max_bytes is not None and facts.size > max_bytes:
                 raise LimitExceeded(
-                    f"{quoted(key)} is {facts.size} bytes, more than the {max_bytes} allowed."
+                    f"{quoted(key)} is {facts.size} bytes, more than the {max_bytes} accepted. "
+                    "Upload a smaller file."
                 )
             received = 0
             while chunk := body.read(CHUNK_BYTES):

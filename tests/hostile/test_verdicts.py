@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 from audio_processor.errors import AudioProcessorError
+from audio_processor.media.ffmpeg import FFmpegFailed
+from audio_processor.outcome import ATTEMPTS_EXHAUSTED
 from tests.hostile.inputs import HostileInput, Process, Reject, Survive
 from tests.hostile.sentences import assert_fit_for_an_artist
 from tests.hostile.table import INPUTS
@@ -21,6 +24,12 @@ from tests.hostile.yard import Heard, Yard
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile-input.md"
 TABLE_BEGINS = "<!-- table: written by tests/hostile/test_verdicts.py -->\n"
+README = PAGE.parents[1] / "README.md"
+NEVER_IN_A_ROW = {
+    *("config_error", "permanent_error", "lease_lost", "interrupted", "request_refused"),
+    *("lease_lapsed", "unknown_upload", "upload_busy"),
+}
+"""What ends a command or hands a track back, and what only its subclasses are raised of."""
 MEMORY_MIB = 300
 """What the limit of 256 MiB allows, and what there is of the program itself."""
 
@@ -68,14 +77,31 @@ def test_there_are_enough_of_them_and_no_two_alike() -> None:
 
 
 def test_the_table_in_the_documentation_is_this_one() -> None:
-    lines = ["| input | verdict |", "|---|---|"]
+    lines = ["| class | verdict | inputs |", "|---|---|---|"]
     for kind, cases in groupby(INPUTS, key=lambda case: case.kind):
-        rows = list(cases)
-        lines.append(f"| **{kind}** | {len(rows)} inputs |")
-        lines += [f"| {case.title.replace('|', '¦')} | {case.verdict} |" for case in rows]
+        titles: dict[str, list[str]] = {}
+        for case in cases:
+            titles.setdefault(str(case.verdict), []).append(case.title.replace("|", "¦"))
+        for verdict, of_it in titles.items():
+            lines.append(f"| {kind} ({len(of_it)}) | {verdict} | {' · '.join(of_it)} |")
     head, begins, table = PAGE.read_text("utf-8").partition(TABLE_BEGINS)
     assert begins
     if os.environ.get("UPDATE_GOLDENS") == "1":
         PAGE.write_text(head + begins + "\n" + "\n".join(lines) + "\n", "utf-8")
         return
     assert table.strip().splitlines() == lines
+
+
+def test_every_code_that_a_row_may_have_is_explained() -> None:
+    """In the README's troubleshooting, with what to do."""
+    section = README.read_text("utf-8").split("**A track**")[1].split("\n## ")[0]
+    codes = {error.code for error in in_the_tree(AudioProcessorError)} - NEVER_IN_A_ROW
+    codes |= {ATTEMPTS_EXHAUSTED, FFmpegFailed.code, AudioProcessorError.code}
+    assert [code for code in sorted(codes) if f"`{code}" not in section] == []
+
+
+def in_the_tree(error: type[AudioProcessorError]) -> Iterator[type[AudioProcessorError]]:
+    for each in error.__subclasses__():
+        if each.__module__ == "audio_processor.errors":
+            yield each
+            yield from in_the_tree(each)

@@ -147,6 +147,8 @@ def test_nothing_is_left_behind(worked: Worked) -> None:
 def test_the_canary_is_in_no_output(worked: Worked, tmp_path: Path) -> None:
     supervisor = Supervisor(worked.binary, tmp_path, ProcessLimits())
     outputs = sorted((worked.store / "mwonya_audio_tracks").rglob("*.m4a"))
+    blink = "1inawav"  # one sample, which is less than a decoder lets go of
+    outputs = [output for output in outputs if blink not in output.name]
     assert len(outputs) > 5
     for output in outputs:
         probed = probe(supervisor, output, output.name)
@@ -156,6 +158,15 @@ def test_the_canary_is_in_no_output(worked: Worked, tmp_path: Path) -> None:
         rms_dbfs = 20 * np.log10(max(rms, 1e-9))
         assert canary_dbfs(pcm, probed.sample_rate_hz) < max(-40.0, rms_dbfs - 20), output.name
     assert (worked.store / "tracks" / CANARY_NAME).exists()
+
+
+def test_an_upload_that_is_gone_is_told_of(worked: Worked) -> None:
+    worked.processor.queue.insert("gone", "gone.wav")
+    assert worked.processor.process_pending_tracks() == (0, 1)
+    record = worked.processor.find("gone")
+    assert record.error_code == "source_missing"
+    found = complaints(record.error_message or "", "gone.wav")
+    assert not found, f"{record.error_message!r}: {found}"
 
 
 def test_an_upload_that_is_too_large_is_not_even_fetched(tmp_path: Path) -> None:
