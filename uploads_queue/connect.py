@@ -61,6 +61,8 @@ def open_engine(place: Place, *, pool_size: int, patience: Patience) -> Engine:
     )
     if place.dialect == "sqlite":
         _prepare_sqlite(engine, place)
+    else:
+        _log_in(engine, place)
     if place.dialect == "mysql" and place.tls.required:
         _insist_on_tls(engine, place)
     if place.dialect == "postgresql" and patience.silence_s is not None:
@@ -79,7 +81,6 @@ def _url(place: Place) -> URL:
     return URL.create(
         DRIVERS[place.dialect],
         username=place.user,
-        password=place.password.reveal(),
         host=place.host or None,
         port=place.port if place.unix_socket is None else None,
         database=place.database,
@@ -147,6 +148,15 @@ def _limit_lock_waits(engine: Engine, lock_s: int) -> None:
     def limit(connection: Connection) -> None:
         if connection.get_execution_options().get("writes", False):
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{lock_s}s'")
+
+
+def _log_in(engine: Engine, place: Place) -> None:
+    """Give the driver the password when it connects: a URL would show it to whoever unpacks it."""
+
+    @event.listens_for(engine, "do_connect")
+    def add_password(_dialect: object, _record: object, _args: object, options: Any) -> None:
+        if place.password:  # else libpq looks for one in the places that it knows
+            options["password"] = place.password.reveal()
 
 
 def _insist_on_tls(engine: Engine, place: Place) -> None:
