@@ -33,6 +33,7 @@ from audio_processor.profiles import profile_of
 from audio_processor.settings import Settings, with_overrides
 from audio_processor.telemetry import NullProgress
 from audio_processor.wiring import open_studio, with_targets
+from bench.regress.programmes import synthetic
 
 RATE_HZ = 44_100
 
@@ -98,6 +99,16 @@ def test_it_measures_as_promised(
     assert mastered.delivered.integrated_lufs == pytest.approx(lufs, abs=0.02)
     assert mastered.delivered.true_peak_dbtp == pytest.approx(dbtp, abs=0.1)
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["drums", "voice"])
+def test_what_the_governor_did_not_foresee_is_made_good(tmp_path: Path, name: str) -> None:
+    source = write(synthetic(name).audio, tmp_path / "in.wav")
+    mastered = master(source, tmp_path / "out.wav")
+    lufs, dbtp = another_meter(read(tmp_path / "out.wav", tmp_path)[1], RATE_HZ)
+    assert lufs == pytest.approx(-14.0, abs=0.12)
+    assert dbtp <= -1.4
+    assert mastered.plan.limited_by is None
 
 
 def test_integers_are_on_their_grid_and_dithered(demo: Path, tmp_path: Path) -> None:
