@@ -98,15 +98,18 @@ class S3Options:
 
 def check_endpoint(url: str, name: str) -> None:
     """Refuse an address that could carry a password; never quotes it. Raises ``ConfigError``."""
-    try:
-        parts = urlsplit(url)
-        named = parts.hostname and (parts.port or True)
-    except ValueError:  # no port, but perhaps the first half of a password
-        raise ConfigError(f"{name}: give it as https://host or http://host:port.") from None
     if "@" in url or "?" in url or "#" in url:
         raise ConfigError(f"{name}: credentials do not belong in the URL.")
-    if parts.scheme not in {"http", "https"} or not named:
+    if not _is_address(url):  # no port, say, but perhaps the first half of a password
         raise ConfigError(f"{name}: give it as https://host or http://host:port.")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def revealed(secret: Secret | str | None) -> str | None:
