@@ -91,7 +91,8 @@ class Fleet:
         return next((m for m in self.members() if m.slot == slot), None)
 
     def kill(self, member: Member) -> None:
-        """SIGKILL: no word to anybody."""
+        """SIGKILL: no word to anybody, whatever it was told before."""
+        member.told_to = None
         self._tell(member, "kill", signal.SIGKILL)
 
     def term(self, member: Member, *, twice: bool = False) -> None:
