@@ -15,7 +15,13 @@ from botocore.exceptions import BotoCoreError
 from audio_processor.errors import ConfigError
 from audio_processor.storage.files import quoted
 from audio_processor.storage.options import S3Options, check_endpoint, revealed
-from audio_processor.storage.s3_errors import FOREIGN, code_of, is_transient, translated
+from audio_processor.storage.s3_errors import (
+    FOREIGN,
+    code_of,
+    forget_credentials,
+    is_transient,
+    translated,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -73,6 +79,7 @@ class S3Calls:
         try:
             return retrying(attempt)
         except FOREIGN as error:
+            forget_credentials(error)
             raise translated(error, operation, key, options, self.endpoint) from error
 
 

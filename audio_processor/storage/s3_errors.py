@@ -177,6 +177,13 @@ def code_of(error: BaseException) -> str:
     return type(error).__name__
 
 
+def forget_credentials(error: BaseException) -> None:
+    """Take out of the error what Amazon sends back of a request that it refuses: the token, too."""
+    if isinstance(error, boto.ClientError):
+        told = error.response.get("Error", {})
+        error.response["Error"] = {n: told[n] for n in ("Code", "Message") if n in told}
+
+
 def is_transient(error: BaseException) -> bool:
     """Say whether the same request may fare better in a moment."""
     return isinstance(error, FOREIGN) and _meaning("", error).transient

@@ -120,11 +120,13 @@ def _escaped(text: str) -> tuple[str, str, str]:
 
 
 _CREDENTIALS = re.compile(
-    # a URL's user and password, a signed request's token and signature, a whole Authorization
+    # a URL's user and password; a signed request's token and signature, and what Amazon sends
+    # back of them; a whole Authorization
     r"""(?P<before>://(?=[^\s/'"@]*:[^\s'"@]*@)
       | x-amz-(?:security-token|signature)\W{0,4}[:=]\W{0,4}(?:b['"])?(?=[^\W_])
+      | <token-\d+>
       | (?P<whole>authorization)\W{0,4}[:=]\W{0,4}(?:b['"])?(?=[^\W_]))
-      (?(whole)[^'"\r\n\\]+ | [^\s'"&,;}@\\]+)""",
+      (?(whole)[^'"\r\n\\]+ | [^\s'"&,;}@<\\]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
 
