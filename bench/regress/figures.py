@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from audio_processor.mastering.analyse import analyse
+from audio_processor.mastering.catalogue import LEVEL_DEPENDENT
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.plan import make_plan
 from audio_processor.mastering.profile import Profile, ProfileMeter, third_octave_db
 from audio_processor.mastering.render import levelled, limited
+from audio_processor.mastering.stage import MasteringStage
+from audio_processor.mastering.stages.input_level import InputLevel
 from audio_processor.model import Block, Targets
 from bench.regress.programmes import Programme
 
@@ -68,14 +71,21 @@ class Difference:
         )
 
 
-def measure(programme: Programme, chain: Chain) -> Figures:
-    """Master the programme as the line would, without a codec, and measure what came of it."""
+def measure(programme: Programme, stages: Sequence[MasteringStage]) -> Figures:
+    """Master the programme as the line would, without a codec, and measure what came of it.
+
+    Stages that are set for a level are given it, as ``Studio.treatment`` does.
+    """
     rate_hz = programme.sample_rate_hz
+    before = _profile(programme.audio, rate_hz)
+    if any(stage.name in LEVEL_DEPENDENT for stage in stages):
+        stages = (InputLevel.for_loudness(before.loudness.integrated_lufs), *stages)
+    chain = Chain(tuple(stages))
     analysis = analyse(_blocks(programme.audio), rate_hz, chain)
     plan = make_plan(analysis, Targets())
     blocks = levelled(_blocks(programme.audio), rate_hz, chain, plan, has_spikes=False)
     master = np.concatenate(list(limited(blocks, rate_hz, plan, out_rate_hz=rate_hz)))
-    before, after = _profile(programme.audio, rate_hz), _profile(master, rate_hz)
+    after = _profile(master, rate_hz)
     level = after.loudness.integrated_lufs
     assert level is not None and before.loudness.integrated_lufs is not None
     moved = third_octave_db(after) - third_octave_db(before)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.preset import packaged
 from bench.regress.figures import Difference, Figures, differences, measure
 from bench.regress.programmes import Programme
@@ -52,7 +51,7 @@ def run_suite(programmes: Iterable[Programme], *, told: Told) -> Outcome:
     goldens, outcome = load(), Outcome()
     for programme in programmes:
         for name, preset in packaged().items():
-            figures = measure(programme, Chain(preset.stages))
+            figures = measure(programme, preset.stages)
             outcome.found[programme.name, name] = figures
             told(programme.name, name, figures)
             golden = goldens.get(programme.name, {}).get(name)
