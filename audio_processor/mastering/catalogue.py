@@ -53,7 +53,7 @@ LEVEL_DEPENDENT = frozenset({MultibandCompressor.name, Character.name})
 """Stages whose parameters are in dBFS: a chain with one of them is given its input level."""
 
 COMPRESSION_RATIO = "compression_ratio"
-"""The multiband compressor's one knob: it stands for the ratios and make-up gains."""
+"""The multiband compressor's one knob: it stands for thresholds, ratios and make-up gains."""
 
 
 def in_order(stages: Iterable[MasteringStage]) -> tuple[MasteringStage, ...]:
@@ -100,8 +100,11 @@ def _read_parameters(stage: str, table: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def _turned(compression_ratio: float) -> Iterator[tuple[str, float]]:
-    """Yield the parameters that the one knob moves."""
+    """Yield the parameters that the one knob stands for.
+
+    The thresholds too: make-up gains are right for these only, not for another preset's.
+    """
     compressor = MultibandCompressor.one_knob(compression_ratio)
     for field, _ in parameters(compressor):
-        if field.name.endswith(("_ratio", "_makeup_db")):
+        if field.name.endswith(("_threshold_db", "_ratio", "_makeup_db")):
             yield field.name, getattr(compressor, field.name)

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_processor.dsp.compressor import static_reduction_db
 from audio_processor.errors import ConfigError, MasteringRejected
 from audio_processor.mastering.preset import packaged, with_house
 from audio_processor.mastering.recipe import Recipe, resolve, settle
+from audio_processor.mastering.stage import MasteringStage
+from audio_processor.mastering.stages.multiband import TYPICAL_DB, MultibandCompressor
 from audio_processor.settings import MasteringSettings
 from tests.mastering_presets.sounds import profile
 
@@ -29,6 +32,10 @@ def resolved(wish: Any = None, house: MasteringSettings | None = None) -> Recipe
 
 def names(recipe: Recipe) -> list[str]:
     return [stage.name for stage in recipe.stages]
+
+
+def stage_name(stage: MasteringStage) -> str:
+    return stage.name
 
 
 def parameter(recipe: Recipe, stage: str, name: str) -> float:
@@ -159,3 +166,17 @@ def test_any_text_is_a_recipe_or_refused(text: str) -> None:
         assert str(error).startswith("mastering")
     else:
         assert recipe.preset in {*packaged(), "auto"}
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [name for name, one in packaged().items() if "multiband" in map(stage_name, one.stages)],
+)
+def test_the_one_knob_keeps_the_level_whatever_preset_it_is_turned_on(preset: str) -> None:
+    """What follows the compressor has a curve in dBFS: a make-up too large would overdrive it."""
+    recipe = resolved({"compressionRatio": 4}, MasteringSettings(preset=preset))
+    [multiband] = [each for each in recipe.stages if isinstance(each, MultibandCompressor)]
+    for band, level_db in zip(multiband.bands, TYPICAL_DB, strict=True):
+        slope = 1.0 - 1.0 / band.ratio
+        taken_db = static_reduction_db(level_db, band.threshold_db, slope, band.knee_db)
+        assert band.makeup_db == pytest.approx(taken_db, abs=0.5)
