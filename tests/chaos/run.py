@@ -97,8 +97,9 @@ class Run:
     def fault(self) -> None:
         """Do one fault: the next in the bag that can be done just now."""
         if not self._bag:
-            self._bag = [kind for kind, (_, share) in KINDS.items() for _ in range(share)]
-            self.chance.shuffle(self._bag)
+            more = [kind for kind, (_, share) in KINDS.items() for _ in range(share - 1)]
+            # one of each first: a short run sees most kinds
+            self._bag = [*self._shuffled(list(KINDS)), *self._shuffled(more)]
         for kind in list(dict.fromkeys(self._bag)):
             effect = KINDS[kind][0](self.stage)
             if effect is not Effect.NONE:
@@ -107,6 +108,14 @@ class Run:
                 self.strike(kind)
             if effect is not Effect.NONE:
                 return
+
+    def _shuffled(self, kinds: list[str]) -> list[str]:
+        self.chance.shuffle(kinds)
+        return kinds
+
+    def done(self) -> int:
+        """Faults so far, without those of the poison: they come by themselves."""
+        return self.story.faults.total() - self.story.faults["poison"]
 
     def turn(self) -> None:
         """One turn of the loop."""
@@ -118,8 +127,8 @@ class Run:
     def storm(self) -> None:
         """Faults at random moments, spread over the whole of the work."""
         next_at = time.monotonic()
-        while not self.all_ended() and self.story.faults.total() < self.wish.faults:
-            ahead = self.story.faults.total() / self.wish.faults > self.progress() + LEAD
+        while not self.all_ended() and self.done() < self.wish.faults:
+            ahead = self.done() / self.wish.faults > self.progress() + LEAD
             if not ahead and time.monotonic() >= next_at:
                 self.fault()
                 next_at = time.monotonic() + self.chance.expovariate(1 / self.wish.pace_s)

