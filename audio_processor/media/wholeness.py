@@ -1,7 +1,7 @@
 """The verdict on a decode that went to its end: whole, whole enough, or not.
 
 Three witnesses: how many frames came out against how many the container declares, what FFmpeg
-complained of, and whether the file ends where it says that it must (``ending``).
+complained of, and whether the file ends where it says that it must (``ending``, ``surplus``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from audio_processor.errors import CorruptMedia
 from audio_processor.media.diagnosis import LOSSLESS, Damage
 from audio_processor.media.ending import Cut, find_cut
+from audio_processor.media.surplus import find_surplus
 from audio_processor.model import Probe
 
 _MISSING_LOSSLESS_S = 0.01
@@ -38,7 +39,7 @@ def judge(
     """Return the warnings of a decode that may pass, or raise ``CorruptMedia``.
 
     With ``accept_truncated`` a file that is cut short passes with a warning that says how
-    much of it is missing.
+    much of it is missing; so does one that goes on behind its stated end.
     """
     if not decoded_frames:
         raise CorruptMedia(
@@ -51,6 +52,11 @@ def judge(
     if cut and container in _LENGTH_BY_THE_END:
         declared_s = None
     missing = _missing(cut, declared_s, decoded_frames, sample_rate_hz, probe.codec)
+    surplus = _surplus(find_surplus(source, container), source)
+    if surplus and not accept_truncated:
+        raise CorruptMedia(
+            f"{file_name!r} contradicts itself: {surplus} Export it again and upload the new file."
+        )
     if missing and not accept_truncated:
         raise CorruptMedia(f"{file_name!r} is cut short or damaged: {missing} Upload it whole.")
     if found.is_serious(decoded_frames):
@@ -59,6 +65,8 @@ def judge(
             "Export it again and upload the new file."
         )
     warnings = [f"The file is cut short or damaged: {missing}"] if missing else []
+    if surplus:
+        warnings.append(f"The file contradicts itself: {surplus}")
     if found.packets:
         warnings.append(f"{found.packets} damaged piece(s) of the file could not be decoded.")
     return tuple(warnings)
@@ -92,6 +100,14 @@ def _missing(
         return f"{ends}; how much is missing cannot be told."
     missing_s = decoded_s * cut.missing_bytes / cut.present_bytes
     return f"{ends}, about {_seconds(missing_s)} are missing."
+
+
+def _surplus(surplus_bytes: int | None, source: Path) -> str | None:
+    """Return a sentence on what lies behind the stated end, or None."""
+    if surplus_bytes is None:
+        return None
+    share = surplus_bytes / source.stat().st_size
+    return f"it goes on behind the end that its header states, with {share:.0%} of its bytes."
 
 
 def _tolerated_s(codec: str, declared_s: float) -> float:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from tests.hostile import writers
+from tests.hostile.encodings import ENCODINGS, Encoding
 from tests.hostile.inputs import (
     CORRUPT,
     LIMIT,
@@ -22,10 +23,14 @@ from tests.hostile.inputs import (
     made,
 )
 
+STOPS_AT_ITS_END = {"wav", "w64", "aiff", "m4a", "mov", "3gp", "caf", "wma"}
+LOSES_THE_SECOND = {"wv", "tta", "flv"}
+"""Where nothing but a search through the whole file would tell."""
 RATE = 44_100
 SECOND = np.full((RATE, 2), 1000, "<i2").tobytes()
 ONE = Process(1.0)
 HUGE = 0xFFFFFFF0
+LIST = writers.chunk(b"LIST", b"INFO" + bytes(10_000))
 
 
 def _ds64(data_bytes: int) -> bytes:
@@ -43,7 +48,17 @@ def _wav() -> Iterator[tuple[str, Verdict, bytes]]:
     yield "riff size of 4 GiB", ONE, riff(fmt(), _data(), size=0xFFFFFFFF)
     yield "data of 4 GiB", Reject(LIMIT), riff(fmt(), _data(HUGE))
     yield "data twice as long as the file", lost, riff(fmt(), _data(2 * len(SECOND)))
-    yield "data said to be half", Process(0.5), riff(fmt(), _data(len(SECOND) // 2))
+    hidden = Reject(CORRUPT, "goes on behind the end")
+    yield "data said to be half", hidden, riff(fmt(), _data(len(SECOND) // 2))
+    odd = chunk(b"data", SECOND[: RATE - 1])[:-1]
+    yield "data of odd length, not padded", ONE, riff(fmt(channels=1, bits=8), odd, LIST)
+    yield "200 kB of chunks after data", ONE, riff(fmt(), _data(), *[LIST] * 20)
+    yield "20 kB of padding after data", ONE, riff(fmt(), _data()) + bytes(20_000)
+    yield (
+        "an ID3 tag after data",
+        ONE,
+        riff(fmt(), _data()) + writers.id3(size=50_000) + SECOND[:50_000],
+    )
     yield "data size 0, a stream's", ONE, riff(fmt(), _data(0))
     yield "data size unknown, a stream's", ONE, riff(fmt(), _data(0xFFFFFFFF))
     yield "data that counts its own header in", ONE, riff(fmt(), _data(len(SECOND) + 36))
@@ -54,7 +69,7 @@ def _wav() -> Iterator[tuple[str, Verdict, bytes]]:
     yield "fmt of 2 bytes", damaged, riff(chunk(b"fmt ", b"\1\0"), _data())
     yield "fmt of 4 GiB", damaged, riff(fmt()[:4] + b"\xf0\xff\xff\xff" + fmt()[8:], _data())
     yield "two fmts", ONE, riff(fmt(), fmt(), _data())
-    yield "two datas", Process(1.0), riff(fmt(), _data(), _data())
+    yield "two datas", hidden, riff(fmt(), _data(), _data())
     yield (
         "a LIST of 4 GiB before data",
         damaged,
@@ -202,8 +217,28 @@ def _xing(frames: int, workshop: Workshop) -> bytes:
     return bytes(data)
 
 
+def _twice() -> Iterator[HostileInput]:
+    """Two files in one: what plays on is whole, what stops at the first one's end is refused."""
+    for name, encoding in ENCODINGS.items():
+        verdict: Verdict = Survive(5.0)
+        if encoding.suffix in STOPS_AT_ITS_END:
+            verdict = Reject(CORRUPT, "goes on behind the end")
+        elif encoding.suffix in LOSES_THE_SECOND:
+            verdict = Survive(2.5)
+        yield made(
+            *("twice", f"{name}, one after the other", verdict),
+            partial(_doubled, encoding),
+            encoding.suffix,
+        )
+
+
+def _doubled(encoding: Encoding, workshop: Workshop) -> bytes:
+    return encoding.data(workshop) * 2
+
+
 def inputs() -> Iterator[HostileInput]:
     """Every lie."""
+    yield from _twice()
     for title, verdict, data in _wav():
         yield made("header", f"wav: {title}", verdict, data, "wav")
     for suffix, title, verdict, data in _others():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from audio_processor.media.frames import (
     without_trailing_tags,
 )
 from audio_processor.media.locked import is_locked
+from audio_processor.media.surplus import find_surplus
 from audio_processor.media.tags import MAX_TAG_CHARACTERS, clean, cover_of, parse_ffmetadata
 from tests.hostile import writers
 from tests.hostile.encodings import ENCODINGS
@@ -54,9 +56,21 @@ def test_no_container_breaks_its_reader(name: str, yard: Yard, tmp_path: Path) -
         cut = find_cut(path, CONTAINERS[name])
         assert cut is None or cut.present_bytes == len(content)
         assert cut is None or cut.missing_bytes is None or cut.missing_bytes > 0
+        surplus = find_surplus(path, CONTAINERS[name])
+        assert surplus is None or 0 < surplus <= len(content)
         is_locked(path)
 
     holds()
+
+
+@pytest.mark.parametrize("size", [2**31, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_size_that_no_file_has_is_not_gone_to(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    sizes = writers.chunk(b"ds64", struct.pack("<QQQI", size, size, size, 0))
+    data = b"data\xff\xff\xff\xff"
+    path.write_bytes(writers.riff(sizes, writers.fmt(), data, bytes(99), form=b"RF64"))
+    assert find_cut(path, "wav") is not None
+    assert find_surplus(path, "wav") is None
 
 
 @given(content=st.binary(max_size=300), container=st.sampled_from(sorted(set(CONTAINERS.values()))))
@@ -66,6 +80,7 @@ def test_nothing_at_all_is_read_too(content: bytes, container: str, tmp_path: Pa
     path.write_bytes(content)
     read_declared(path, container)
     find_cut(path, container)
+    find_surplus(path, container)
     is_locked(path)
 
 
@@ -169,3 +184,30 @@ def test_whatever_ffmpeg_says_becomes_a_sentence(stderr: str, code: int, file_na
     error = explain(FFmpegFailed(f"read {file_name!r}", code, stderr), file_name)
     assert isinstance(error, AudioProcessorError)
     assert complaints(str(error), file_name) == []
+
+
+@pytest.mark.parametrize(
+    ("container", "head", "part"),
+    [
+        ("caf", b"caff\0\1\0\0", b"free" + bytes(8)),
+        ("mov", b"", b"\0\0\0\x08free"),
+        ("wav", writers.riff(writers.fmt(), b"data\4\0\0\0abcd"), b"JUNK" + bytes(4)),
+        ("avi", b"RIFF\0\0\0\0AVI ", b"JUNK" + bytes(4)),
+        ("aiff", b"FORM\0\0\0\0AIFF", b"JUNK" + bytes(4)),
+        ("ogg", b"", b"OggS\xff"),
+        ("mpeg", b"", b"\0\0\1\xba"),
+        ("mp3", b"", b"\xff\xfb\x10\x64"),
+    ],
+)
+def test_a_million_parts_of_nothing_are_not_walked(
+    container: str, head: bytes, part: bytes, tmp_path: Path
+) -> None:
+    """CPU time of ours, which no limit of a child's covers."""
+    path = tmp_path / "source"
+    path.write_bytes(head + part * 1_000_000)
+    started = time.process_time()
+    read_declared(path, container)
+    find_cut(path, container)
+    find_surplus(path, container)
+    is_locked(path)
+    assert time.process_time() - started < 5
