@@ -17,6 +17,7 @@
     │   ├── ObjectChanged      another writer was there before a conditional write
     │   ├── DatabaseUnavailable
     │   ├── EncoderTimeout     FFmpeg stood still, or took longer than it may
+    │   ├── EncoderKilled      FFmpeg was killed, and not by us: for want of memory, say
     │   └── DiskFull           scratch or the target folder has no room
     ├── VerificationFailed     what was encoded is not what was promised; bounded retry
     ├── LeaseLost              another worker owns the row: stop, publish and record nothing
@@ -123,6 +124,12 @@ class EncoderTimeout(TransientError):
     """An FFmpeg process stood still or took longer than it may."""
 
     code = "encoder_timeout"
+
+
+class EncoderKilled(TransientError):
+    """Something outside killed an FFmpeg process; the track need not be the reason."""
+
+    code = "encoder_killed"
 
 
 class DiskFull(TransientError):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from audio_processor.errors import AudioProcessorError, DiskFull, EncoderTimeout
+from audio_processor.errors import AudioProcessorError, DiskFull, EncoderKilled, EncoderTimeout
 from audio_processor.media.pipes import ChildPipe, Watch, wait_readable
 
 _REAP_TIMEOUT_S = 10.0
@@ -175,8 +175,8 @@ class Process:
     def finish(self) -> Finished:
         """Close its stdin, wait for its end and judge it.
 
-        Raises the error given to ``Supervisor.cancel``, ``EncoderTimeout``, ``DiskFull`` or
-        ``FFmpegFailed``.
+        Raises the error given to ``Supervisor.cancel``, ``EncoderTimeout``, ``EncoderKilled``,
+        ``DiskFull`` or ``FFmpegFailed``.
         """
         self.close_stdin()
         allowed_s = min(self._stall_timeout_s, self._deadline_s - time.monotonic())
@@ -195,6 +195,11 @@ class Process:
             )
         if "No space left on device" in stderr:
             raise DiskFull(f"no room left in the scratch folder trying to {self.what}")
+        if returncode == -signal.SIGKILL:
+            raise EncoderKilled(
+                f"FFmpeg was killed while it tried to {self.what}: the system may be short of "
+                "memory. Try again later."
+            )
         if returncode == -signal.SIGXFSZ:
             stderr += "its output is over the size limit"
         raise FFmpegFailed(self.what, returncode, stderr)

@@ -18,6 +18,8 @@ from tests.chaos.site import LEASE_S, OUTPUT, SMALL_DISK_MIB, Site
 from tests.chaos.watch import Watch
 from tests.servers.flaky_proxy import Fault, Late, Seen, s3_error
 
+POISON = "poison.wav"
+"""A track that kills its worker: nothing else is to be the reason for its end."""
 ARMED_S = 15.0
 """How long a trap waits for its request."""
 
@@ -263,7 +265,10 @@ def _burst(
     if member is None:
         return Effect.NONE
     door = stage.site.doors[member.slot]
-    door.inject(*[fault] * stage.chance.randint(1, most), when=when)
+    door.inject(
+        *[fault] * stage.chance.randint(1, most),
+        when=lambda seen: when(seen) and not seen.path.endswith(POISON),
+    )
     return Effect.DONE
 
 
@@ -378,13 +383,13 @@ KINDS: dict[str, tuple[Callable[[Stage], Effect], int]] = {
 """What there is, and how often in proportion."""
 
 
-def poison(stage: Stage, file_name: str) -> None:
+def poison(stage: Stage) -> None:
     """Kill whatever worker begins to fetch this track, every time."""
     for slot, sky in enumerate(stage.skies):
 
         def strike(seen: Seen, slot: int = slot) -> Fault | None:
             member = stage.fleet.member(slot)
-            if seen.method != "GET" or not seen.path.endswith(f"/tracks/{file_name}") or not member:
+            if seen.method != "GET" or not seen.path.endswith(f"/tracks/{POISON}") or not member:
                 return None
             stage.fleet.kill(member)
             stage.struck("poison")

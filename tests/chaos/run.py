@@ -19,7 +19,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from audio_processor import AudioProcessor, Settings
-from tests.chaos.faults import KINDS, Effect, Stage, poison
+from tests.chaos.faults import KINDS, POISON, Effect, Stage, poison
 from tests.chaos.fleet import Fleet, fleet, health, strays
 from tests.chaos.judge import Upload, Verdict, judge, validated, zombie_requests
 from tests.chaos.listener import Listener
@@ -29,7 +29,6 @@ from tests.chaos.watch import ENDED, Row, Watch
 from tests.servers.database import DatabaseServer
 from tests.servers.s3 import S3Server
 
-POISON = "poison.wav"
 TICK_S = 0.05
 STARTING_S = 10.0
 LEAD = 0.1
@@ -201,7 +200,7 @@ def chaos(wish: Wish, database: DatabaseServer, s3: S3Server, folder: Path) -> S
         listener = Listener(where, [u.track_id for u in given], random.Random(wish.seed + 1))
         with fleet(where, wish.slots) as workers, Watch(where) as watch, listener:
             run = Run(wish, where, workers, watch, story)
-            poison(run.stage, POISON)
+            poison(run.stage)
             run.storm()
             run.quiet()
             rows = dict(watch.rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_processor.errors import ConfigError, EncoderTimeout, LeaseLost
+from audio_processor.errors import ConfigError, EncoderKilled, EncoderTimeout, LeaseLost
 from audio_processor.media.binary import FFmpegBinary, find_ffmpeg
 from audio_processor.media.ffmpeg import (
     FFmpegFailed,
@@ -100,6 +100,16 @@ def test_one_that_does_not_end_is_killed(supervisor: Supervisor) -> None:
         pytest.raises(EncoderTimeout, match="did not end"),
     ):
         process.finish()
+
+
+def test_one_that_is_killed_from_outside_is_tried_again(supervisor: Supervisor) -> None:
+    """The system's killer, when memory runs out, picks whom it likes."""
+    with supervisor.open(
+        WAITING, what="wait", stdin=True, stall_timeout_s=LONG_S, timeout_s=LONG_S
+    ) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(EncoderKilled, match="killed while it tried to wait"):
+            process.finish()
 
 
 def test_the_whole_time_is_limited_too(supervisor: Supervisor) -> None:
