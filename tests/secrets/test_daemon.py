@@ -180,7 +180,7 @@ def _work(
             found.take(f"/{page}", _page(port, page))
         found.take("our command line", Path(f"/proc/{process.pid}/cmdline").read_bytes())
         _look_at_memory(found, process.pid)
-        for path in (folder / "scratch").rglob("*"):
+        for path in (folder / "scratch", *(folder / "scratch").rglob("*")):
             found.modes[str(path)] = path.stat().st_mode
 
 
@@ -318,8 +318,8 @@ def test_ffmpeg_is_told_nothing_and_writes_for_us_alone(evidence: Evidence) -> N
     assert "AWS_" not in book
     calls = book.count("umask ")
     assert calls > 10
-    # the one question that is asked without a job, `ffmpeg -version`, writes nothing
-    assert book.count("umask 0077") >= calls - 1
+    # `ffmpeg -version`, asked for before there is a job, writes nothing
+    assert book.count("umask 0077") == calls - book.count("\n-version\n")
 
 
 def test_the_worker_leaves_no_core_and_shows_no_memory(evidence: Evidence) -> None:
@@ -330,7 +330,7 @@ def test_the_worker_leaves_no_core_and_shows_no_memory(evidence: Evidence) -> No
 
 
 def test_scratch_is_private(evidence: Evidence) -> None:
-    assert evidence.modes
+    assert len(evidence.modes) > 1
     for path, mode in evidence.modes.items():
         assert mode & 0o077 == 0, path
 
