@@ -83,13 +83,20 @@ def processor_of(config: Path | None, *, show_progress: bool = False) -> Iterato
 
 @contextmanager
 def live_progress() -> Iterator[LiveProgress]:
-    """Yield progress bars on stderr, so that what a command prints can be piped."""
+    """Yield progress bars on stderr, so that what a command prints can be piped.
+
+    Meanwhile SIGTERM ends the work as Ctrl-C does: nothing half-made stays behind.
+    """
     from rich.console import Console
 
     from audio_processor.display import LiveProgress
 
-    with LiveProgress(Console(stderr=True)) as progress:
-        yield progress
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with LiveProgress(Console(stderr=True)) as progress:
+            yield progress
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

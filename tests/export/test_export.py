@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -210,8 +212,8 @@ def test_a_folder_is_no_target(demo: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_too_short_to_be_levelled_is_under_the_ceiling_too(tmp_path: Path) -> None:
-    time = np.arange(round(0.2 * RATE_HZ)) / RATE_HZ
-    square = np.sign(np.sin(2 * np.pi * 80.0 * time))
+    seconds = np.arange(round(0.2 * RATE_HZ)) / RATE_HZ
+    square = np.sign(np.sin(2 * np.pi * 80.0 * seconds))
     audio = np.asarray(np.stack((square, square), axis=1) * 0.99, np.float32)
     source = write(audio, tmp_path / "in.wav")
     mastered = master(source, tmp_path / "out.wav", "bass-boost")
@@ -245,6 +247,21 @@ def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "audio_processor", *map(str, arguments)],
         cwd=cwd, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_interrupted_leaves_nothing(
+    demo: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    argv = [sys.executable, "-m", "audio_processor", "master", str(demo), "out.wav", "-p", "edm"]
+    with subprocess.Popen(argv, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        while not any(tmp_path.glob(".audio-processor-*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_commands(demo: Path, tmp_path: Path) -> None:
