@@ -155,15 +155,22 @@ class Masker:
         return _CREDENTIALS.sub(rf"\g<before>{MASK}", text)
 
 
+_COMMANDS = re.compile(r"(?!\x1b\[[\d;]*m)[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Masks the finished line, traceback and all: nothing can be added after it."""
+    """Masks the finished line, traceback and all: nothing can be added after it.
+
+    What a terminal would obey, but for the console's own colours, becomes visible text.
+    """
 
     def __init__(self, masker: Masker, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._masker = masker
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._masker.mask(super().format(record))
+        line = self._masker.mask(super().format(record))
+        return _COMMANDS.sub(lambda command: f"\\u{ord(command[0]):04x}", line)
 
 
 def _formatter(
