@@ -247,3 +247,17 @@ def test_every_secret_of_the_settings_is_known_to_be_one() -> None:
     }
     assert named == {name for name, key in keys().items() if key.is_secret}
     assert len(settings().secrets()) == len(named)
+
+
+def test_a_new_sqlite_file_is_for_its_user_alone(tmp_path: Path) -> None:
+    database = tmp_path / "queue.db"
+    queue = DatabaseManager({"database": str(database)}, "sqlite")
+    queue.insert("u", "song.wav")
+    made = sorted(tmp_path.glob("queue.db*"))
+    assert database in made
+    assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o600"] * len(made)
+    queue.close()
+    database.chmod(0o640)  # to be shared with a group
+    queue.insert("v", "other.wav")
+    assert database.stat().st_mode & 0o777 == 0o640, "and stays as its owner left it"
+    queue.close()
