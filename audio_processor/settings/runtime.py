@@ -38,7 +38,11 @@ class WorkerSettings(Group):
     )
     backoff_cap_s: float = setting(3600.0, "The pause grows no longer than this.", gt=0, le=86400)
     drain_timeout_s: float = setting(
-        300.0, "How long tracks in work may still take after SIGTERM.", ge=0, le=86400
+        300.0,
+        "How long tracks in work may still take after SIGTERM; give a pod this much grace and "
+        "`storage.read_timeout_s` more, for a request that is under way then.",
+        ge=0,
+        le=86400,
     )
     health_host: str = setting(
         "0.0.0.0",  # noqa: S104  # the kubelet asks from outside the pod
