@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from audio_processor.errors import ConfigError
@@ -37,6 +37,17 @@ def read_profile(path: Path) -> Profile:
         raise ConfigError(f"The profile {path} is no UTF-8 text.") from error
     except ValueError as error:
         raise ConfigError(f"The profile {path}: {error}") from error
+
+
+def read_stored(paths: Mapping[str, Path]) -> dict[str, Profile]:
+    """Return the profiles that the configuration names. Raises ``ConfigError`` with the key."""
+    found = {}
+    for name, path in paths.items():
+        try:
+            found[name] = read_profile(path)
+        except ConfigError as error:
+            raise ConfigError(f"mastering.profiles.{name}: {error}") from error
+    return found
 
 
 def write_profile(profile: Profile, path: Path) -> None:

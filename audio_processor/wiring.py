@@ -137,9 +137,9 @@ def open_studio(settings: Settings, references: Mapping[str, Profile] | None = N
     mastering = settings.mastering
     stored = {}
     if mastering.profiles:
-        from audio_processor.profiles import read_profile
+        from audio_processor.profiles import read_stored
 
-        stored = {name: read_profile(path) for name, path in mastering.profiles.items()}
+        stored = read_stored(mastering.profiles)
     return Studio(
         targets=settings.targets(),
         defaults=mastering,

@@ -12,7 +12,7 @@ from audio_processor.cli.root import Exit, app
 from audio_processor.cli.shared import (
     ConfigOption,
     JsonOption,
-    MasteringOption,
+    LocalMasteringOption,
     checked,
     live_progress,
     log_as_set,
@@ -87,7 +87,7 @@ def report(
         int | None,
         typer.Option("--seed", help="Draw A and B by this number.", show_default=False),
     ] = None,
-    mastering: MasteringOption = None,
+    mastering: LocalMasteringOption = None,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Write into an --abx folder that is not empty.")
     ] = False,
@@ -128,10 +128,11 @@ def check_config(as_json: JsonOption = False, config: ConfigOption = None) -> No
     from audio_processor.settings import load
 
     loaded = load(config)
-    if house := loaded.settings.mastering.presets:  # what they say takes the stages to check
-        from audio_processor.mastering.preset import with_house
+    mastering = loaded.settings.mastering
+    if mastering.presets or mastering.profiles:  # what they say takes the stages to check
+        from audio_processor.wiring import open_studio
 
-        with_house(house)
+        open_studio(loaded.settings)
     if as_json:
         print_json(loaded.settings.redacted())
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from audio_processor.cli.root import app
 from audio_processor.cli.shared import (
     ConfigOption,
     JsonOption,
-    MasteringOption,
+    LocalMasteringOption,
     checked,
     live_progress,
     log_as_set,
@@ -64,7 +65,7 @@ def master(
         str | None,
         typer.Option("--preset", "-p", help="A preset's name (see presets), auto or off."),
     ] = None,
-    mastering: MasteringOption = None,
+    mastering: LocalMasteringOption = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option(
@@ -201,6 +202,9 @@ def _weighted(text: str) -> tuple[Path, float]:
     if not separator or Path(text).is_file():
         return Path(text), 1.0
     try:
-        return Path(name), float(weight)
+        share = float(weight)
     except ValueError:
         raise typer.BadParameter(f"{text}: {weight!r} is no weight, and no such file") from None
+    if not 0.0 < share < math.inf:
+        raise typer.BadParameter(f"{text}: a weight is a positive number")
+    return Path(name), share

@@ -30,6 +30,15 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+LocalMasteringOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mastering",
+        "-m",
+        help="A preset's name or JSON (docs/mastering.md) instead of what the configuration says.",
+        show_default=False,
+    ),
+]
 MasteringOption = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -25,6 +25,8 @@ from audio_processor.spelling import hint
 
 MAX_VERSION = 1_000_000
 MAX_ABOUT = 300
+MAX_BASES = 16
+"""A preset based on one that is based on one …: nobody could follow more."""
 
 Changes = Mapping[str, Change | None]
 """By stage: the parameters that are set; None where the stage is turned off."""
@@ -116,15 +118,19 @@ class _Reader:
 
     tables: Mapping[str, Mapping[str, Any]]
     known: Mapping[str, Preset]
+    read: dict[str, Preset] = field(default_factory=dict)
+    """Those that are done: one may be the base of many."""
 
     def all(self) -> dict[str, Preset]:
         """Return every table as a preset. Raises ``Refused``, the preset's name in its key."""
-        return {name: self._preset(name, ()) for name in self.tables}
+        for name in self.tables:
+            self.read[name] = self._preset(name, ())
+        return self.read
 
     def _preset(self, name: str, behind: tuple[str, ...]) -> Preset:
         """Return one preset; ``behind`` are those that wait for it."""
-        if name in self.known:
-            return self.known[name]
+        if name in self.known or name in self.read:
+            return self.read.get(name) or self.known[name]
         table = dict(self.tables[name])
         try:
             version = _version(table.pop("version", 1))
@@ -147,6 +153,8 @@ class _Reader:
             raise Refused("base", sentence)
         if base in behind:
             raise Refused("base", f"leads back to itself: {' → '.join((*behind, base))}")
+        if len(behind) > MAX_BASES:
+            raise Refused("base", f"is one of more than {MAX_BASES} that lead to each other")
         return base
 
 

@@ -78,4 +78,7 @@ class Studio:
 
 
 def _needs_its_level(recipe: Recipe) -> bool:
-    return any(stage.name in LEVEL_DEPENDENT for stage in recipe.stages)
+    return any(
+        stage.name in LEVEL_DEPENDENT and not getattr(stage, "is_neutral", False)
+        for stage in recipe.stages
+    )

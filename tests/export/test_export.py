@@ -279,3 +279,16 @@ def test_the_commands(demo: Path, tmp_path: Path) -> None:
     wrong = command("master", demo, "x.wav", "--mastering", '{"stereoWidth": 900}', cwd=tmp_path)
     assert (wrong.returncode, "stereoWidth" in wrong.stderr) == (1, True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["house.toml", "out.flac"]
+
+
+def test_a_profile_that_cannot_be_read_is_told_by_its_key(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('[mastering]\nprofiles = { house = "missing.toml" }\n')
+    checked = command("check-config", "--config", config, cwd=tmp_path)
+    assert checked.returncode == 2
+    assert "mastering.profiles.house" in checked.stderr and "missing.toml" in checked.stderr
+
+
+def test_a_weight_that_cannot_be_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    refused = command("profile", "build", "nothing.wav=-1", "-o", "x.toml", cwd=tmp_path)
+    assert (refused.returncode, "positive" in refused.stderr) == (2, True)

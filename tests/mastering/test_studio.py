@@ -143,3 +143,10 @@ def test_an_upload_has_a_target_of_its_own() -> None:
 def test_a_wish_that_cannot_be_is_refused_by_its_key() -> None:
     with pytest.raises(MasteringRejected, match=r"targetLoudness is -3;.*-20 to -10"):
         studio().treatment('{"targetLoudness": -3}', Ears(noise(1, 0.1, 1.0)))
+
+
+def test_a_compressor_that_does_nothing_needs_no_level() -> None:
+    ears = Ears(noise(1, 0.1, 1.0))
+    treatment = studio().treatment('{"compressionRatio": 1}', ears)
+    assert (ears.levels, ears.chains) == (0, [])
+    assert "input_level" not in names(treatment.chain)

@@ -111,3 +111,11 @@ def test_a_name_that_is_not_there() -> None:
         named("wrm", packaged())
     with pytest.raises(ConfigError, match="chooses one of them"):
         named("auto", packaged())
+
+
+def test_presets_based_on_each_other_are_read_once_each_and_not_without_end() -> None:
+    chain = {f"p{n:03}": {"base": f"p{n - 1:03}" if n else "warm"} for n in range(200)}
+    assert len(with_house(chain)) == len(packaged()) + 200
+    backwards = dict(reversed(chain.items()))
+    with pytest.raises(ConfigError, match=r"base is one of more than 16"):
+        with_house(backwards)

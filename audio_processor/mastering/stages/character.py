@@ -51,12 +51,17 @@ class Character:
     def __post_init__(self) -> None:
         hold_ranges(self)
 
+    @property
+    def is_neutral(self) -> bool:
+        """Whether the blocks are handed on as they are."""
+        return self.amount_percent == 0.0
+
     def __call__(
         self, blocks: Iterator[Block], sample_rate_hz: int, tally: StageTally | None = None
     ) -> Iterator[Block]:
         """Yield the coloured stream, or the blocks as they are at 0 %."""
         del tally  # it takes no gain off any band for a time
-        if self.amount_percent == 0.0:
+        if self.is_neutral:
             return blocks
         stream = _Stream(self.amount_percent / 100.0, sample_rate_hz)
         return through_hops(blocks, HOP_FRAMES, stream.latency_frames, stream.step)
