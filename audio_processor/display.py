@@ -231,7 +231,7 @@ def record_tables(record: UploadRecord) -> Iterator[Table]:
         "started": _time(record.started_at),
         "completed": _time(record.completed_at),
         "error": f"{record.error_code}: {record.error_message}" if record.error_message else "",
-        "mastering": record.mastering or "",
+        "mastering": one_line(record.mastering or "", 400),
         "output": record.output_key or "",
     }
     for name, value in fields.items():
