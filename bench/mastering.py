@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -30,6 +30,8 @@ from audio_processor.mastering.analyse import analyse
 from audio_processor.mastering.catalogue import LEVEL_DEPENDENT
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.preset import packaged
+from audio_processor.mastering.profile import ProfileMeter
+from audio_processor.mastering.stages.reference_match import ReferenceMatch
 from audio_processor.media.binary import find_ffmpeg
 from audio_processor.media.decode import decode
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
@@ -40,7 +42,7 @@ from bench.line import bill_of, spent
 from bench.ways import excerpt
 
 OUT = Path(__file__).with_name("out")
-DEFAULT_TRACK = "into_the_shadows.ogg"
+DEFAULT_TRACK = "knalgan_theme.ogg"
 ROUNDS = 3
 BLOCK_FRAMES = 16_384
 TRANSPARENT_REACH = 0.03
@@ -108,10 +110,16 @@ def costs(track: Path, rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="audio-processor-") as folder:
         warm_up = excerpt(find_ffmpeg().path, track, Path(folder) / "warm-up.wav", seconds=5.0)
         bill = bill_of(track, Path(folder) / "line", warm_up, preset="off")
-    survey_s = _survey_s(track)
+    survey_s = _heard_s(track, lambda rate: LevelMeter(rate, 2))
+    profile_s = _heard_s(track, ProfileMeter)
+    match_s = _match_s(audio, rate_hz)
     rows = [_middle(name, found[name], survey_s) for name in names]
     line_s, encode_s = bill.total.cpu_s, bill.stages["render"].ffmpeg_s
     _print(track, len(audio) / rate_hz, rows, line_s, encode_s)
+    print(
+        f"auto adds a profile: {profile_s:.2f} CPU s, {profile_s / line_s:.1%} of the line; a "
+        f"reference match that and {match_s:.2f}, {(profile_s + match_s) / line_s:.1%} in all"
+    )
     OUT.mkdir(exist_ok=True)
     report = {"line_s": line_s, "encode_s": encode_s, "presets": [asdict(row) for row in rows]}
     (OUT / "mastering.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
@@ -128,18 +136,28 @@ def _middle(name: str, costs: Sequence[Cost], survey_s: float) -> Cost:
     )
 
 
-def _survey_s(track: Path) -> float:
-    """Return what it costs to learn a track's level, FFmpeg included."""
+def _heard_s(track: Path, meter_at: Callable[[int], LevelMeter | ProfileMeter]) -> float:
+    """Return what it costs to decode a track into a meter, FFmpeg included."""
     before = spent()
     with tempfile.TemporaryDirectory(prefix="audio-processor-") as folder:
         supervisor = Supervisor(find_ffmpeg(), Path(folder), ProcessLimits())
         probed = probe(supervisor, track, track.name)
-        meter = LevelMeter(probed.sample_rate_hz, 2)
+        meter = meter_at(probed.sample_rate_hz)
         with decode(supervisor, track, probed, file_name=track.name) as decoder:
             for block in RepairSpikes()(decoder, probed.sample_rate_hz):
                 meter.push(block)
         meter.result()
     return (spent() - before).cpu_s
+
+
+def _match_s(audio: Block, rate_hz: int) -> float:
+    """Return what two passes through a reference match cost."""
+    meter = ProfileMeter(rate_hz)
+    meter.push(audio)
+    heard = meter.result()
+    brighter = replace(heard, mid_db=heard.mid_db + np.linspace(-3.0, 3.0, heard.mid_db.size))
+    chain = Chain((ReferenceMatch().toward(heard, brighter),))
+    return 2.0 * _spend(partial(_through, chain, audio, rate_hz))
 
 
 def _print(
@@ -227,7 +245,11 @@ def _blocks(audio: Block) -> Iterator[Block]:
 
 
 def _drain(preset: str, audio: Block, rate_hz: int) -> None:
-    for _ in Chain(packaged()[preset].stages)(_blocks(audio), rate_hz):
+    _through(Chain(packaged()[preset].stages), audio, rate_hz)
+
+
+def _through(chain: Chain, audio: Block, rate_hz: int) -> None:
+    for _ in chain(_blocks(audio), rate_hz):
         pass
 
 
