@@ -185,10 +185,14 @@ def test_whatever_a_zombie_still_writes_the_ladder_is_one_attempts(
             store.before_each_put = lambda _key: None
             put(shorter(packaged), store, "new")
 
+    def renew() -> None:
+        if left[0] < 0:
+            lease_lost()
+
     store.before_each_put = sleep
     with pytest.raises(LeaseLost):
         # the request under way when it was stopped goes out; whatever it asks then says no
-        put(packaged, store, "old", renew=lambda: left[0] < 0 and lease_lost(), check=lambda: None)
+        put(packaged, store, "old", renew=renew, check=lambda: None)
     assert whole(store)
     assert {generation(store, name) for name in reached(store)} == {"new"}
     assert json.loads(store.objects[PREFIX + "metadata.json"].data)["generation"] == "new"

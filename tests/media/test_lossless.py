@@ -23,7 +23,7 @@ def on_the_grid(bits: int, frames: int = 10_000) -> Block:
     top = 2 ** (bits - 1)
     samples = np.random.default_rng(1).integers(-top, top, (frames, 2))
     samples[0], samples[1] = -top, top - 1
-    return (samples / top).astype(np.float32)
+    return np.asarray(samples / top, np.float32)
 
 
 def cut(audio: Block, frames: int) -> Iterator[Block]:

@@ -24,7 +24,7 @@ SIZE = 2 * PART_BYTES + 999
 
 def short(fault: Fault) -> str:
     """A fault's name in a test's."""
-    return str(fault.status) if isinstance(fault, Answer) else fault
+    return str(fault.status) if isinstance(fault, Answer) else str(fault)
 
 
 @pytest.fixture

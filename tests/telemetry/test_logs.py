@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 import audio_processor
 import database_manager
 import uploads_queue
+from audio_processor.secret import MASK
 from audio_processor.telemetry import configure_logging, get_logger
-from audio_processor.telemetry.logs import MASK, ROOT_NAMES, Masker
+from audio_processor.telemetry.logs import ROOT_NAMES, Masker
 
 SECRET = 'p"ä\\ss/w'
 
