@@ -47,6 +47,8 @@ def read_declared(path: Path, container: str) -> Declared:
     try:
         with path.open("rb") as file:
             seconds, end = reader(file, path.stat().st_size)
+            if seconds is not None and seconds < 0:
+                return Declared()
             return Declared(None if seconds is None else float(seconds), end)
     except (struct.error, ValueError, OverflowError, ZeroDivisionError):
         return Declared()

@@ -63,6 +63,13 @@ def test_no_container_breaks_its_reader(name: str, yard: Yard, tmp_path: Path) -
     holds()
 
 
+def test_a_length_below_nothing_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    desc = struct.pack(">4sqd4sIIIII", b"desc", 32, -44_100.0, b"lpcm", 2, 4, 1, 2, 16)
+    path.write_bytes(b"caff\0\1\0\0" + desc + struct.pack(">4sqI", b"data", 400, 0))
+    assert read_declared(path, "caf").duration_s is None
+
+
 @pytest.mark.parametrize("size", [2**31, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1])
 def test_a_size_that_no_file_has_is_not_gone_to(size: int, tmp_path: Path) -> None:
     path = tmp_path / "source"
