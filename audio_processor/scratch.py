@@ -1,4 +1,4 @@
-"""Private folders for jobs, and the sweeping of those that a dead worker left behind.
+"""Private folders for jobs, and the sweeping of what a dead worker left: folders, processes.
 
 Each process holds an exclusive ``flock`` on its own folder's lock file for as long as it
 lives; a folder whose lock can be taken belongs to nobody any more. Making a folder and
@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -135,9 +136,31 @@ def _sweep(root: Path) -> int:
     swept = 0
     for folder in root.glob(f"{_PREFIX}*"):
         if _abandoned(folder / _LOCK):
+            _end_processes_in(folder)
             shutil.rmtree(folder, ignore_errors=True)
             swept += 1
     return swept
+
+
+def _end_processes_in(folder: Path) -> None:
+    """Kill what still works in there: an FFmpeg that hangs outlives the end of its pipes.
+
+    Every process of a job has the job's folder as its working directory. Through a descriptor,
+    so that nobody else is hit who got the number meanwhile; where there is no /proc, nothing is.
+    """
+    within = f"{folder.resolve()}{os.sep}"
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            descriptor = os.pidfd_open(int(process.name))
+        except OSError:
+            continue  # it has ended
+        try:
+            if str((process / "cwd").readlink()).startswith(within):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except OSError:
+            continue  # another user's, or it has ended
+        finally:
+            os.close(descriptor)
 
 
 def _abandoned(lock: Path) -> bool:

@@ -112,10 +112,11 @@ class Fleet:
         member.frozen = False
 
     def ffmpegs(self, member: Member) -> list[psutil.Process]:
-        """FFmpeg processes of this worker."""
+        """FFmpeg processes of this worker that are at a track."""
+        at = str(self.site.scratch)
         with contextlib.suppress(psutil.Error):
             children = psutil.Process(member.pid).children(recursive=True)
-            return [child for child in children if "ffmpeg" in child.name()]
+            return [c for c in children if "ffmpeg" in c.name() and c.cwd().startswith(at)]
         return []
 
     def rest(self, *, grace_s: float) -> None:

@@ -29,6 +29,31 @@ def test_a_job_folder_is_private_and_goes_with_all_in_it(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_that_outlived_its_worker_is_ended_and_no_other(tmp_path: Path) -> None:
+    """Stopped, it does not even notice that its pipes are closed."""
+    living = Scratch(tmp_path)
+    job = tmp_path / "worker-dead" / "job-1"
+    job.mkdir(parents=True)
+    (tmp_path / "worker-dead" / "lock").touch()
+    (tmp_path / "worker-deader").mkdir()
+    with living.job_folder() as neighbour:
+        sleepers = [
+            subprocess.Popen(["sleep", "600"], cwd=cwd)
+            for cwd in (job, tmp_path / "worker-deader", neighbour, tmp_path)
+        ]
+        try:
+            sleepers[0].send_signal(signal.SIGSTOP)
+            second = Scratch(tmp_path)
+            second.close()
+            assert sleepers[0].wait(60) == -signal.SIGKILL
+            assert [sleeper.poll() for sleeper in sleepers[1:]] == [None] * 3
+        finally:
+            for sleeper in sleepers:
+                sleeper.kill()
+                sleeper.wait()
+    living.close()
+
+
 def test_a_living_neighbour_is_left_alone(tmp_path: Path) -> None:
     first = Scratch(tmp_path)
     with first.job_folder() as folder:
