@@ -30,7 +30,8 @@ run: .venv/.runtime  ## ingest a demo track (or TRACK=path) on the embedded defa
 	@$(PY) -m audio_processor ingest $(if $(TRACK),"$(TRACK)")
 
 test: setup-dev servers browser music  ## the whole suite, on real servers and a real player
-	@$(PY) -m pytest
+	@failed=0; $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/chaos || failed=1; \
+	  $(PY) -m pytest tests/chaos || failed=1; exit $$failed
 
 check: setup-dev format lint types imports test  ## format, lint, types, import contracts, tests
 
