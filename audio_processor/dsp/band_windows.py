@@ -9,13 +9,14 @@ then; so windows are summed by loudness, in steps of half an LU, and memory does
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_processor.dsp.bands import BANDS, EDGES_HZ, weighted_power
+from audio_processor.dsp.bands import BANDS, EDGES_HZ, K_WEIGHTS, weighted_power
 from audio_processor.dsp.fir import smooth_length
-from audio_processor.dsp.gating import lufs
+from audio_processor.dsp.gating import ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU, lufs, mean_square
 from audio_processor.dsp.jit import kernel
 
 GATE_LU = 10.0
@@ -29,6 +30,30 @@ _CLASS_LU = 0.5
 _LOWEST_LUFS = -70.0
 _CLASSES = 200
 """−70 … +30 LUFS."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passages:
+    """A programme's windows by their loudness: what its gates will see under another spectrum."""
+
+    powers: NDArray[np.float64]
+    """Mean squares of mid and side, ``(classes, 2, BANDS)``, a mean for each class of windows."""
+    windows: NDArray[np.float64]
+    """How many there are of each, none 0."""
+
+    def gated_power(self, gains: NDArray[np.float64] | float = 1.0) -> float:
+        """Return the K-weighted mean square of what counts, under power gains ``(2, BANDS)``.
+
+        BS.1770-5's gates, −70 LUFS and then −10 LU, on windows instead of its 400 ms blocks.
+        """
+        weighted = 2.0 * (self.powers * (gains * K_WEIGHTS)).sum(axis=(1, 2))
+        audible = weighted > mean_square(ABSOLUTE_GATE_LUFS)
+        gate = self._mean(weighted, audible) * 10.0 ** (RELATIVE_GATE_LU / 10.0)
+        return self._mean(weighted, audible & (weighted > gate))
+
+    def _mean(self, weighted: NDArray[np.float64], counts: NDArray[np.bool_]) -> float:
+        windows = self.windows[counts]
+        return float(np.dot(weighted[counts], windows) / windows.sum()) if windows.size else 0.0
 
 
 class BandWindows:
@@ -69,6 +94,12 @@ class BandWindows:
         weight = float(self._weights[first:].sum())
         powers = self._powers[first:].sum(axis=0) / (weight or 1.0)
         return powers, self._products[first:].sum(axis=0)
+
+    def passages(self) -> Passages:
+        """Return the windows so far, by loudness."""
+        there = self._weights > 0.0
+        windows = self._weights[there]
+        return Passages(self._powers[there] / windows[:, np.newaxis, np.newaxis], windows)
 
     def _close_window(self) -> None:
         frames, self._filled = self._filled, 0

@@ -45,7 +45,7 @@ class Guards:
     treble_hz: float = 8000.0
     max_treble_boost_db: float = 2.8
     max_treble_cut_db: float = 1.2
-    smoothing_octaves: float = 1 / 4
+    smoothing_octaves: float = 1 / 6
     """Width of the curve's finest feature (at half its height) …"""
     smoothing_hz: float = 12.0
     """… and its width in the bass: about the inverse is how long before and after itself the
@@ -91,7 +91,7 @@ def design(
         )
     if not source.is_audible or strength_percent == 0.0:
         return FLAT
-    rails = _Rails(guards)
+    rails = _Rails(source, guards)
     blur = _smoothing(_COMPARED_OCTAVES, guards.smoothing_hz).T
     there = _occupied(source, guards) & _occupied(reference, guards)
     if not there.any():
@@ -101,12 +101,12 @@ def design(
     goal_db = decibels(goal @ blur)
     wanted_db = np.zeros((2, BANDS))
     for _ in range(_REFINEMENTS):
-        reached = bands * power(rails.loudness_kept(wanted_db, bands))
+        reached = bands * power(rails.loudness_kept(wanted_db))
         missing_db = goal_db[there] - decibels(reached @ blur)[there]
         # what the programme as a whole lacks is loudness, and that is not to move
         wanted_db[there] += missing_db - _median(missing_db, (reached * K_WEIGHTS)[there])
         np.clip(wanted_db, -_LARGEST_DB, _LARGEST_DB, out=wanted_db)
-    mid_db, side_db = rails.loudness_kept(wanted_db * (strength_percent / 100.0), bands)
+    mid_db, side_db = rails.loudness_kept(wanted_db * (strength_percent / 100.0))
     return MatchCurve(CENTRES_HZ, mid_db, side_db)
 
 
@@ -116,6 +116,7 @@ def matched(source: Profile, curve: MatchCurve) -> Profile:
         source,
         mid_db=source.mid_db + np.interp(CENTRES_HZ, curve.frequencies_hz, curve.mid_db),
         side_db=source.side_db + np.interp(CENTRES_HZ, curve.frequencies_hz, curve.side_db),
+        passages=None,
     )
 
 
@@ -138,7 +139,7 @@ def distance_db(one: Profile, other: Profile) -> float | None:
 class _Rails:
     """What turns wanted gains, ``(2, BANDS)`` in dB, into allowed ones."""
 
-    def __init__(self, guards: Guards) -> None:
+    def __init__(self, source: Profile, guards: Guards) -> None:
         smoothing = _smoothing(guards.smoothing_octaves, guards.smoothing_hz)
         # the last band below the treble counts as treble: the curve is straight up to the next
         treble = np.append(CENTRES_HZ[1:], np.inf) > guards.treble_hz
@@ -149,27 +150,33 @@ class _Rails:
         self._smoothing = smoothing
         self._highest = np.where(reached, highest[:, np.newaxis], np.inf).min(axis=0)
         self._lowest = np.where(reached, lowest[:, np.newaxis], -np.inf).max(axis=0)
+        self._bands = _bands(source)
+        self._passages = source.passages
+        self._before = self._loudness(np.ones((2, BANDS)))
 
     def allowed(self, wanted_db: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.clip(wanted_db, self._lowest, self._highest) @ self._smoothing.T
 
-    def loudness_kept(
-        self, wanted_db: NDArray[np.float64], bands: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def loudness_kept(self, wanted_db: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return allowed gains, as wanted but for a common shift, that move no loudness.
 
-        ``bands`` are the source's powers. More shift is never less loudness: bisection.
+        More shift is never less loudness (but where a gate lets a passage in): bisection.
         """
-        before = weighted_power(bands)
-        low_db, high_db = -_LARGEST_DB * 2, _LARGEST_DB * 2
+        low_db, high_db = -2.0 * _LARGEST_DB, 2.0 * _LARGEST_DB
         for _ in range(_BISECTIONS):
             shift_db = (low_db + high_db) / 2.0
             gains_db = self.allowed(wanted_db + shift_db)
-            if weighted_power(bands * power(gains_db)) > before:
+            if self._loudness(power(gains_db)) > self._before:
                 high_db = shift_db
             else:
                 low_db = shift_db
         return gains_db
+
+    def _loudness(self, gains: NDArray[np.float64]) -> float:
+        """Return the source's K-weighted power under the gains: of what passes the gates."""
+        if self._passages is None:
+            return weighted_power(self._bands * gains)
+        return self._passages.gated_power(gains)
 
 
 def _bands(profile: Profile) -> NDArray[np.float64]:

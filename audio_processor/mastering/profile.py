@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_processor.dsp.band_windows import BandWindows
+from audio_processor.dsp.band_windows import BandWindows, Passages
 from audio_processor.dsp.bands import (
     BANDS,
     BANDS_PER_OCTAVE,
@@ -55,6 +55,8 @@ class Profile:
     correlation: float | None
     """L/R correlation −1…1 of the gated programme; None for silence or one silent side."""
     duration_s: float
+    passages: Passages | None = None
+    """What it was measured from, quiet to loud; None where only the profile was kept."""
 
     @property
     def crest_db(self) -> float | None:
@@ -117,6 +119,7 @@ class ProfileMeter:
             loudness=loudness,
             correlation=_correlation(*products),
             duration_s=self._intake.frames / self._rate_hz,
+            passages=self._windows.passages(),
         )
 
     def _take(self, chunk: Chunk) -> None:
