@@ -49,13 +49,10 @@ where it has one from which the guard rails keep it by a fifth of the way at mos
 OTHERS = (
     ("track1.opus", "track3_enhanced.opus"),
     ("knalgan_theme.ogg", "vengeful.ogg"),
-    ("into_the_shadows.ogg", "elvish-theme.ogg"),
-    ("menu.opus", "voc-daytime2.ogg"),
     ("sad.ogg", "ice_music.ogg"),
     ("voc-night.ogg", "voc-daytime2.ogg"),
-    ("treeboss.ogg", "frantic-old.ogg"),
 )
-"""Shown without a promise: farther apart than the rails go, or so short that starting up is
+"""Shown without a promise: the rails keep them apart, or they are so short that starting up is
 what costs."""
 
 SHRINKS_TO = 0.5

@@ -45,9 +45,9 @@ class Guards:
     treble_hz: float = 8000.0
     max_treble_boost_db: float = 2.8
     max_treble_cut_db: float = 1.2
-    smoothing_octaves: float = 1 / 6
+    smoothing_octaves: float = 1 / 4
     """Width of the curve's finest feature (at half its height) …"""
-    smoothing_hz: float = 12.0
+    smoothing_hz: float = 8.0
     """… and its width in the bass: about the inverse is how long before and after itself the
     filter may ring."""
     floor_db: float = 75.0

@@ -74,9 +74,9 @@ def test_between_the_bands_the_treble_is_within_its_rails_too(
 @settings(deadline=None, max_examples=30)
 @given(profiles(), profiles())
 def test_the_curve_is_smooth(source: Profile, reference: Profile) -> None:
-    """From rail to rail takes the width of the smoothing."""
+    """From rail to rail it takes two smoothing's widths, half of the way in the middle third."""
     curve = design(source, reference)
-    assert np.abs(np.diff(curve.mid_db)).max() <= 12.0 / 4.0
+    assert np.abs(np.diff(curve.mid_db)).max() <= 12.0 / 3.0 + NEARLY
 
 
 def test_a_programme_matches_itself() -> None:

@@ -139,23 +139,23 @@ def test_it_hardly_rings_before_a_hit() -> None:
     hit = np.zeros((30_000, 2), np.float32)
     hit[15_000] = 1.0
     heard = np.abs(through(bent(), hit)[:, 0])
-    for ms, below_db in ((10.0, 30.0), (50.0, 50.0), (93.0, 120.0)):
+    for ms, below_db in ((10.0, 30.0), (50.0, 50.0), (186.0, 120.0)):
         early = heard[: 15_000 - round(ms / 1000 * RATE_HZ)].max()
         assert early < heard.max() * 10 ** (-below_db / 20), ms
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.lists(st.integers(0, 60_000), max_size=5))
+@given(st.lists(st.integers(0, 100_000), max_size=5))
 def test_the_cutting_does_not_matter(borders: list[int]) -> None:
-    audio = noise(seconds=60_000 / RATE_HZ)
+    audio = noise(seconds=100_000 / RATE_HZ)
     whole = through(bent(), audio)
     assert np.array_equal(np.concatenate(list(bent()(cut(audio, borders), RATE_HZ))), whole)
     assert whole.shape == audio.shape
 
 
-@pytest.mark.parametrize("frames", [0, 1, 4095, 4096, 4097, 24_576, 24_577, 40_000])
+@pytest.mark.parametrize("frames", [0, 1, 8191, 8192, 8193, 40_960, 49_152, 49_153, 90_000])
 def test_as_many_frames_come_out_as_went_in(frames: int) -> None:
-    audio = noise(seconds=1.0)[:frames]
+    audio = noise(seconds=2.1)[:frames]
     assert sum(map(len, bent()(iter([audio]), RATE_HZ))) == frames
 
 

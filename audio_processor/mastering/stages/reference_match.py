@@ -18,8 +18,8 @@ from audio_processor.mastering.profile import Profile
 from audio_processor.mastering.stage import StageTally
 from audio_processor.model import Block
 
-HALF_S = 0.0928
-"""Half the filter's length: 4096 frames at 44.1 kHz."""
+HALF_S = 0.1857
+"""Half the filter's length: 8192 frames at 44.1 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
