@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,22 @@ def test_the_distance_shrinks_by_half_and_the_loudness_stays(name: str) -> None:
     )
     assert after <= 0.5 * before
     assert abs(lufs(result) - lufs(source)) < LUFS_PER_PASS
+
+
+@pytest.mark.parametrize("quiet_db", [-34.0, -35.0, -36.0])
+def test_that_a_passage_comes_through_the_gate_is_foreseen(quiet_db: float) -> None:
+    """Twenty seconds of bass that did not count, and do once the treble has been tamed."""
+    bright = noise(humps((3000.0, 6.0)), seconds=10.0, rms_db=-20.0)
+    dark = noise(humps((100.0, 9.0)), seconds=20.0, rms_db=quiet_db, seed=2)
+    reference = profile_of(noise(humps((100.0, 8.0), (3000.0, -6.0)), seed=3))
+    source = np.concatenate((bright, dark))
+    known = profile_of(source)
+    foreseen_lu, unforeseen_lu = (
+        abs(lufs(through(ReferenceMatch().toward(one, reference), source)) - lufs(source))
+        for one in (known, replace(known, passages=None))
+    )
+    assert unforeseen_lu > 1.0
+    assert foreseen_lu < 0.5 * unforeseen_lu
 
 
 def test_it_says_itself_how_near_it_came() -> None:
