@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from audio_processor.mastering.profile import Profile, ProfileMeter
 from audio_processor.mastering.render import levelled, limited
 from audio_processor.mastering.stages.reference_match import ReferenceMatch
 from audio_processor.media.binary import find_ffmpeg
-from audio_processor.media.decode import Decoder, decode
+from audio_processor.media.decode import decode
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
 from audio_processor.media.lossless import PcmForm, write_pcm
 from audio_processor.media.probe import probe
@@ -52,17 +51,18 @@ def run(target: Path, reference: Path, out: Path) -> Match:
     """Match and write."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         supervisor = Supervisor(find_ffmpeg(), Path(folder), ProcessLimits())
-        goal = _survey(supervisor, reference)
-        source = _survey(supervisor, target)
+        goal = _survey(supervisor, reference, probe(supervisor, reference, reference.name))
+        probed = probe(supervisor, target, target.name)
+        rate_hz = probed.sample_rate_hz
+        source = _survey(supervisor, target, probed)
         stage = ReferenceMatch().toward(source, goal)
-        with _open(supervisor, target) as (decoder, probed):
-            rate_hz = probed.sample_rate_hz
+        with decode(supervisor, target, probed, file_name=target.name) as decoder:
             analysis = analyse(decoder, rate_hz, Chain((stage,)))
         before, after = analysis.source.integrated_lufs, analysis.mastered.integrated_lufs
         assert before is not None and after is not None
         targets = Targets(before, CEILING_DBTP, range_mode="preserve")
         plan = make_plan(analysis, targets)
-        with _open(supervisor, target) as (decoder, _):
+        with decode(supervisor, target, probed, file_name=target.name) as decoder:
             has_spikes = analysis.facts.decoder_spikes > 0
             blocks = levelled(decoder, rate_hz, Chain((stage,)), plan, has_spikes=has_spikes)
             blocks = limited(blocks, rate_hz, plan, out_rate_hz=rate_hz)
@@ -78,19 +78,12 @@ def run(target: Path, reference: Path, out: Path) -> Match:
     )
 
 
-def _survey(supervisor: Supervisor, file: Path) -> Profile:
-    with _open(supervisor, file) as (decoder, probed):
-        meter = ProfileMeter(probed.sample_rate_hz)
+def _survey(supervisor: Supervisor, file: Path, probed: Probe) -> Profile:
+    meter = ProfileMeter(probed.sample_rate_hz)
+    with decode(supervisor, file, probed, file_name=file.name) as decoder:
         for block in decoder:
             meter.push(block)
     return meter.result()
-
-
-@contextmanager
-def _open(supervisor: Supervisor, file: Path) -> Iterator[tuple[Decoder, Probe]]:
-    probed = probe(supervisor, file, file.name)
-    with decode(supervisor, file, probed, file_name=file.name) as decoder:
-        yield decoder, probed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
