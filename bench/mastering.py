@@ -127,7 +127,7 @@ def costs(track: Path, rounds: int) -> int:
 
 
 def _middle(name: str, costs: Sequence[Cost], survey_s: float) -> Cost:
-    needs_its_level = any(s.name in LEVEL_DEPENDENT for s in packaged()[name].stages)
+    needs_its_level = any(isinstance(s, LEVEL_DEPENDENT) for s in packaged()[name].stages)
     return Cost(
         name,
         median(one.analysis_s for one in costs),

@@ -49,7 +49,7 @@ ORDER = ("input_level", *STAGES, "reference_match")
 """All stages in the order of the chain: the first and the last are made from what was heard,
 never set."""
 
-LEVEL_DEPENDENT = frozenset({MultibandCompressor.name, Character.name})
+LEVEL_DEPENDENT = (MultibandCompressor, Character)
 """Stages whose parameters are in dBFS: a chain with one of them is given its input level."""
 
 COMPRESSION_RATIO = "compression_ratio"

@@ -79,6 +79,5 @@ class Studio:
 
 def _needs_its_level(recipe: Recipe) -> bool:
     return any(
-        stage.name in LEVEL_DEPENDENT and not getattr(stage, "is_neutral", False)
-        for stage in recipe.stages
+        isinstance(stage, LEVEL_DEPENDENT) and not stage.is_neutral for stage in recipe.stages
     )

@@ -78,7 +78,7 @@ def measure(programme: Programme, stages: Sequence[MasteringStage]) -> Figures:
     """
     rate_hz = programme.sample_rate_hz
     before = _profile(programme.audio, rate_hz)
-    if any(stage.name in LEVEL_DEPENDENT for stage in stages):
+    if any(isinstance(stage, LEVEL_DEPENDENT) for stage in stages):
         stages = (InputLevel.for_loudness(before.loudness.integrated_lufs), *stages)
     chain = Chain(tuple(stages))
     analysis = analyse(_blocks(programme.audio), rate_hz, chain)
