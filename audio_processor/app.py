@@ -29,11 +29,12 @@ from database_manager import QueueStatus, UploadRecord
 
 if TYPE_CHECKING:
     from audio_processor.breaker import Breaker
+    from audio_processor.ending import Ended
     from audio_processor.mastering.preset import Preset
     from audio_processor.outcome import Failed
     from audio_processor.pipeline import Line
     from audio_processor.ports import ObjectStore, Progress
-    from audio_processor.worker import Ended, Worker
+    from audio_processor.worker import Worker
 
 log = get_logger(__name__)
 
@@ -331,8 +332,8 @@ class AudioProcessor:
 
     def _bury(self, claim: Claim, error_code: str, error_message: str) -> None:
         """Give a track that killed its workers the same end as one that failed in our hands."""
+        from audio_processor.ending import Ended
         from audio_processor.outcome import Failed
-        from audio_processor.worker import Ended
 
         failed = Failed(error_code, error_message)
         with self._lock:

@@ -1,4 +1,4 @@
-"""The claim loop, the heartbeat and the drain: jobs in, outcomes recorded.
+"""The claim loop, the heartbeat and the drain. What becomes of a job is in ``ending.py``.
 
 One heartbeat thread renews the leases of all running jobs, from the first claim until the
 last job has ended: a worker that is draining still owns what it is working on.
@@ -6,7 +6,6 @@ last job has ended: a worker that is draining still owns what it is working on.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,41 +15,24 @@ from dataclasses import dataclass
 from random import random, uniform
 
 from audio_processor.breaker import OUTAGE, Breaker
+from audio_processor.ending import RECORDING, Ended, Ending, Process, Tell
 from audio_processor.errors import (
-    AudioProcessorError,
     ConfigError,
     DatabaseUnavailable,
-    DiskFull,
     Interrupted,
     LeaseLapsed,
     LeaseLost,
-    StoreUnavailable,
 )
 from audio_processor.job import Job
-from audio_processor.model import Claim, Receipt
-from audio_processor.outcome import (
-    Abandon,
-    BackoffPolicy,
-    Completed,
-    Failed,
-    HandBack,
-    Outcome,
-    RetryLater,
-    decide,
-)
+from audio_processor.model import Claim
+from audio_processor.outcome import Abandon, BackoffPolicy
 from audio_processor.ports import Queue
 from audio_processor.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_RECORDING_S = 900.0
-"""For so long an outcome is kept for a database that does not take it."""
-RECORDING = BackoffPolicy(base_s=0.1, cap_s=3.0)
 _LOOP_PULSE_S = 15.0
 """However long it rests, the claim loop shows so often that it lives."""
-
-Process = Callable[[Job], Receipt]
-Tell = Callable[[Claim, Failed], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +46,6 @@ class WorkerOptions:
     drain_timeout_s: float
     max_attempts: int
     backoff: BackoffPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """One job's end as its row has it."""
-
-    claim: Claim
-    outcome: Outcome
-
-    @property
-    def completed(self) -> bool:
-        """Whether the track is published and its row says so."""
-        return isinstance(self.outcome, Completed)
 
 
 class Worker:
@@ -104,16 +73,20 @@ class Worker:
         self._process = process
         self._options = options
         self._breaker = breaker or Breaker(lambda: None)
-        self._before_failed = before_failed
-        self._on_failed = on_failed
+        self._ending = Ending(
+            queue,
+            self._breaker,
+            max_attempts=options.max_attempts,
+            backoff=options.backoff,
+            before_failed=before_failed,
+            on_failed=on_failed,
+        )
         self._on_ended = on_ended
         self._jobs: set[Job] = set()
         self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._given_up = threading.Event()
         self._claim_failures = 0
-        self._unrecorded: set[Claim] = set()
         self.last_loop_at = time.monotonic()
         self.database_reachable = False
         self.fatal: ConfigError | None = None
@@ -135,7 +108,7 @@ class Worker:
                 if (pause_s := self._breaker.pause_s(len(running))) > 0:
                     self.rest(pause_s)
                     continue
-                if self._unrecorded:
+                if self._ending.owes:
                     # a database that was away: what we still owe it comes before what we ask,
                     # or we would claim our own lapsed tracks and count another attempt
                     self.rest(RECORDING.base_s)
@@ -237,7 +210,7 @@ class Worker:
 
     def interrupt(self) -> None:
         """Hand back every running job, and keep no outcome for a database that is away."""
-        self._given_up.set()
+        self._ending.give_up()
         for job in self._running():
             job.cancel(Interrupted("The worker is stopping; the track was handed back."))
 
@@ -267,114 +240,19 @@ class Worker:
             self._jobs.add(job)
         started = time.monotonic()
         try:
-            outcome = self._decide(job)
-            try:
-                outcome = self._record(claim, outcome)
-            finally:
-                self._unrecorded.discard(claim)
+            ended = self._ending.run(job, self._process)
         except Exception as error:  # a fault of ours or of the schema: said, never swallowed
             log.exception("outcome not recorded", upload_id=claim.upload_id)
-            outcome = Abandon(f"The outcome could not be recorded: {type(error).__name__}.")
+            unrecorded = Abandon(f"The outcome could not be recorded: {type(error).__name__}.")
+            ended = Ended(claim, unrecorded, error)
             if isinstance(error, ConfigError):
                 self.fatal = error
                 self.stop()
         finally:
             with self._jobs_lock:
                 self._jobs.discard(job)
-        ended = Ended(claim, outcome)
         self._on_ended(ended, time.monotonic() - started)
         return ended
-
-    def _decide(self, job: Job) -> Outcome:
-        result: Receipt | BaseException
-        try:
-            result = self._process(job)
-        except Exception as error:
-            result = error
-            if not isinstance(error, AudioProcessorError):
-                log.exception("unforeseen error", upload_id=job.claim.upload_id)
-        outcome = decide(
-            result,
-            attempt=job.claim.attempt,
-            max_attempts=self._options.max_attempts,
-            backoff=self._options.backoff,
-            stopping=isinstance(result, Interrupted),
-            outage=self._is_outage(result),
-            jitter=random,
-        )
-        return self._put_off(job.claim, outcome) if isinstance(outcome, Failed) else outcome
-
-    def _is_outage(self, result: Receipt | BaseException) -> bool:
-        """Whether the job failed for want of what nobody gets just now."""
-        if isinstance(result, Receipt):
-            self._breaker.trust()
-        if not isinstance(result, StoreUnavailable | DiskFull):
-            return False
-        if self._breaker.is_away():
-            return True
-        self._breaker.doubt()
-        return False
-
-    def _put_off(self, claim: Claim, failed: Failed) -> Outcome:
-        """Do what a failure needs done before it; without a store the track comes again later."""
-        try:
-            self._before_failed(claim, failed)
-        except StoreUnavailable as error:
-            log.warning("failure put off", upload_id=claim.upload_id, error=str(error))
-            return HandBack(self._options.backoff.delay_s(1, random))
-        except Exception:  # the failure is the news, and it is to be told
-            log.exception("before a failed track", upload_id=claim.upload_id)
-        return failed
-
-    def _record(self, claim: Claim, outcome: Outcome) -> Outcome:
-        """Write the outcome into the row; a lost lease means that there is nothing to write.
-
-        A database that is away is waited for: while nobody else takes the row, the token is
-        still good. After that the lease has run out, and another worker takes the row.
-        """
-        until = time.monotonic() + _RECORDING_S
-        for failures in itertools.count(1):
-            try:
-                self._write(claim, outcome)
-                break
-            except LeaseLost:
-                return Abandon("The lease was lost before the outcome could be recorded.")
-            except DatabaseUnavailable as error:
-                self._unrecorded.add(claim)
-                delay_s = RECORDING.outage_delay_s(failures, random)
-                log.warning(
-                    "outcome not recorded",
-                    upload_id=claim.upload_id,
-                    error=str(error),
-                    retry_in_s=round(delay_s, 1),
-                )
-                if time.monotonic() > until or self._given_up.wait(delay_s):
-                    return Abandon("The database could not be reached to record the outcome.")
-        if isinstance(outcome, Failed):
-            self._told_of_failure(claim, outcome)
-        return outcome
-
-    def _write(self, claim: Claim, outcome: Outcome) -> None:
-        match outcome:
-            case Completed(summary):
-                self._queue.complete(claim, summary)
-            case Failed(error_code, error_message):
-                self._queue.fail(claim, error_code=error_code, error_message=error_message)
-            case RetryLater(error_code, error_message, delay_s):
-                self._queue.retry_later(
-                    claim, error_code=error_code, error_message=error_message, delay_s=delay_s
-                )
-            case HandBack(delay_s):
-                self._queue.hand_back(claim, delay_s=delay_s)
-            case Abandon():
-                pass
-
-    def _told_of_failure(self, claim: Claim, failed: Failed) -> None:
-        """Tell of it; whatever goes wrong there, the row is recorded already."""
-        try:
-            self._on_failed(claim, failed)
-        except Exception:
-            log.exception("after a failed track", upload_id=claim.upload_id)
 
     # ── heartbeat ────────────────────────────────────────────────────────────────────────
 
