@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,13 @@ SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/s
 
 
 @contextlib.contextmanager
-def running_mariadb(tls: Certificate | None = None) -> Iterator[DatabaseServer]:
+def running_mariadb(
+    tls: Certificate | None = None, settings: Mapping[str, str | int] | None = None
+) -> Iterator[DatabaseServer]:
     """Start it on a free port in a temporary folder; stop it and remove all of it.
 
     Without a certificate it speaks no TLS; with one it takes both kinds of connection.
+    ``settings`` go before the ones below.
     """
     server_program = shutil.which("mariadbd", path=SEARCH)
     install = shutil.which("mariadb-install-db", path=SEARCH)
@@ -57,6 +60,7 @@ def running_mariadb(tls: Certificate | None = None) -> Iterator[DatabaseServer]:
             "--default-time-zone=+05:30",  # a customer's server need not be in UTC
             # 2: what was committed outlives the process, if not the machine
             *("--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2"),
+            *(f"--{name}={value}" for name, value in (settings or {}).items()),
         ]
         if tls is not None:
             _write(tls, folder)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -35,10 +35,13 @@ from tests.servers.database import PASSWORD, USER, DatabaseServer
 
 
 @contextlib.contextmanager
-def running_postgres(tls: Certificate | None = None) -> Iterator[DatabaseServer]:
+def running_postgres(
+    tls: Certificate | None = None, settings: Mapping[str, str | int] | None = None
+) -> Iterator[DatabaseServer]:
     """Start it on a free port in a temporary folder; stop it and remove all of it.
 
     Without a certificate it speaks no TLS; with one it takes both kinds of connection.
+    ``settings`` go before the ones below.
     """
     is_root = os.geteuid() == 0
     with private_folder("postgres-", as_nobody=is_root) as folder:
@@ -60,6 +63,7 @@ def running_postgres(tls: Certificate | None = None) -> Iterator[DatabaseServer]
             "timezone": "Asia/Kolkata",  # a customer's server need not be in UTC
             "shared_buffers": "32MB",
             "max_connections": 60,
+            **(settings or {}),
         }
         argv = [str(programs / "postgres"), "-D", str(data)]
         for key, value in settings.items():
