@@ -5,7 +5,7 @@ PY := .venv/bin/python
 TRACK ?=
 SEED ?=
 
-.PHONY: help run test music check format lint types imports bench regress acceptance corpus setup setup-dev servers browser lock audit clean
+.PHONY: help run test music check format lint types imports bench regress acceptance corpus setup setup-dev servers browser lock audit docs clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test: setup-dev servers browser music  ## the whole suite, on real servers and a
 	@failed=0; $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/chaos || failed=1; \
 	  $(PY) -m pytest tests/chaos || failed=1; exit $$failed
 
-check: setup-dev format lint types imports test  ## format, lint, types, import contracts, tests
+check: setup-dev format lint types imports docs test  ## format, lint, types, import contracts, docs, tests
 
 format: setup-dev  ## is everything formatted?
 	@.venv/bin/ruff format --check .
@@ -68,6 +68,9 @@ lock: setup-dev  ## requirements*.lock anew from requirements*.txt, with the has
 
 audit: setup-dev  ## known vulnerabilities of what is locked (exit 3: the advisories cannot be had)
 	@tools/audit.sh $(if $(IF_REACHABLE),--if-reachable)
+
+docs: setup-dev  ## the pages as a site, in build/site; what does not hold fails it
+	@tools/docs.sh
 
 chaos: setup-dev servers  ## real workers on real servers, everything around them breaking (SEED=…)
 	@$(PY) -W ignore -m tests.chaos $(if $(SEED),--seed $(SEED))

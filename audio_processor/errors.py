@@ -1,7 +1,5 @@
 """Everything that can go wrong, and what becomes of the track then.
 
-::
-
     AudioProcessorError
     ├── ConfigError            exit 2 at start; names the key and what to do
     ├── PermanentError         the track is failed now: trying again cannot help

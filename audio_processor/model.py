@@ -1,7 +1,5 @@
 """The frozen types that a track passes through on its way down the line.
 
-::
-
     Claim → Source → Probe → Analysis → Plan → Ladder → Verified → Package → Receipt
 
 Levels are in dB (LUFS, LU, dBTP, dBFS) and end in their unit; a level that does not exist
@@ -290,6 +288,10 @@ class Plan:
 # ── render ───────────────────────────────────────────────────────────────────────────────
 
 
+EncoderName = Literal["aac", "fdkaac"]
+"""FFmpeg's native AAC encoder · the Fraunhofer encoder, in a process of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """One rung of the ladder."""
@@ -313,6 +315,7 @@ class Candidate:
 
     ceiling_dbtp: float
     coder: Literal["twoloop", "fast"] = "twoloop"
+    """Of FFmpeg's encoder, as ``tns``; another makes these choices itself."""
     tns: bool = True
     trim_db: float = 0.0
     """Added to the plan's gain for this tier alone."""
@@ -334,6 +337,8 @@ class EncodedTier:
     """Frames the decoder yields before the programme: encoder delay + alignment padding."""
     aac_frames: int
     """ADTS frames of 1024 samples in the file."""
+    encoder: EncoderName = "aac"
+    """Which encoder made it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ UV=0.13.9
     .venv/bin/python -m venv .venv/lock
     .venv/lock/bin/pip install --quiet --quiet --disable-pip-version-check --only-binary :all: "uv==$UV"
 }
-for name in requirements requirements-dev requirements-build requirements-audit; do
+for name in requirements requirements-dev requirements-build requirements-audit requirements-docs; do
     # the development set holds the runtime set: both must mean the same versions
     same=()
     [ "$name" = requirements-dev ] && same=(--constraints requirements.lock)

@@ -18,7 +18,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-SETS = ("requirements", "requirements-dev", "requirements-build", "requirements-audit")
+SETS = (
+    "requirements",
+    "requirements-dev",
+    "requirements-build",
+    "requirements-audit",
+    "requirements-docs",
+)
 ENTRY = re.compile(
     r"^(?P<spec>[^\s#-][^\\\n]*?) \\\n(?P<hashes>(?:    --hash=.*\n?)+)", re.MULTILINE
 )
