@@ -138,7 +138,13 @@ def _allow(
 
 @kernel()
 def _share(window: NDArray[np.float64], floor: float) -> float:
-    """Return the largest share at which the window correlates at ``floor``, by bisection."""
+    """Return the largest share at which the window correlates at ``floor``, by bisection.
+
+    None where the window is below it as it is: with X it might not be, but its neighbours may
+    ask for less of X, and less may be worse than all or nothing.
+    """
+    if _correlation(window, 0.0) < floor:
+        return 0.0
     if _correlation(window, 1.0) >= floor:
         return 1.0
     kept, refused = 0.0, 1.0
