@@ -27,6 +27,8 @@ _MIN_HALF = 64
 _DESIGN_OVERSAMPLING = 4
 """How much longer than the filter the transform is by which it is designed."""
 _FADE = 0.25
+_LOUDEST = np.float32(1e20)
+"""+400 dBFS: beyond it the transform of a finite signal would not be finite."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +76,7 @@ class _OverlapSave:
         window, first = self._window, 2 * self._half
         end = first + len(block)
         window[:, :first] = window[:, self.hop_frames :].copy()
+        block = np.clip(block, -_LOUDEST, _LOUDEST)
         np.add(block[:, 0], block[:, 1], out=window[0, first:end])
         np.subtract(block[:, 0], block[:, 1], out=window[1, first:end])
         window[:, end:] = 0.0

@@ -16,6 +16,7 @@ CELL_FRAMES = 64
 """Between two cell borders the gain is a straight line in amplitude: it leaves the straight
 line in dB by less than 1e-6 dB at the rider's slopes. Cells lie on the programme's own
 frame count, so where a block is cut does not matter."""
+_LARGEST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,10 @@ class Gain:
 
     def _scale(self, blocks: Iterator[Block]) -> Iterator[Block]:
         factor = np.float32(10.0 ** (self.gain_db / 20.0))
+        loudest = _LARGEST / np.maximum(factor, np.float32(1.0))
         for block in blocks:
-            yield np.multiply(block, factor, dtype=np.float32)
+            bounded = block if factor <= 1.0 else np.clip(block, -loudest, loudest)
+            yield np.multiply(bounded, factor, dtype=np.float32)
 
     def _ride(self, blocks: Iterator[Block], rider: GainCurve, rate_hz: int) -> Iterator[Block]:
         points_db = np.ascontiguousarray(rider.gain_db, dtype=np.float32).copy()

@@ -14,6 +14,8 @@ from audio_processor.model import Block
 
 Signal = NDArray[np.float64]
 
+RATES_HZ = (8_000, 22_050, 44_100, 48_000, 96_000, 192_000)
+
 
 def noise(rng: Generator, frames: int, channels: int) -> Signal:
     return np.asarray(rng.standard_normal((frames, channels)) * 0.3)

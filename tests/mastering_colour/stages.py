@@ -27,7 +27,6 @@ STAGES: dict[str, MasteringStage] = {
     "de-esser of all": DeEsser(3000.0, -40.0, 20.0, 12.0, 10.0, 500.0),
 }
 
-RATES_HZ = (8_000, 22_050, 44_100, 48_000, 96_000, 192_000)
 PERIOD = 32_768
 """Tones have a whole and odd number of periods in so many frames: spectra need no window."""
 

@@ -30,8 +30,6 @@ STAGES: dict[str, MasteringStage] = {
     "narrow, shifted": StereoWidth(50.0, 60.0, 0.9),
 }
 
-RATES_HZ = (8_000, 22_050, 44_100, 48_000, 96_000, 192_000)
-
 
 def mid_side(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     left, right = block.astype(np.float64).T

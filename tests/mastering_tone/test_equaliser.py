@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from audio_processor.dsp.biquad import response_db
 from audio_processor.mastering.stages.equaliser import Equaliser
-from tests.dsp_limiter.signals import run, whole
-from tests.mastering_tone.stages import ALL_BANDS, RATES_HZ, decibels, response
+from tests.dsp_limiter.signals import RATES_HZ, run, whole
+from tests.mastering_tone.stages import ALL_BANDS, decibels, response
 from tests.mastering_tone.test_sections import prototype_db
 
 BANDS = {

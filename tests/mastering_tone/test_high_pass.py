@@ -12,6 +12,7 @@ from scipy import signal
 
 from audio_processor.dsp.linear_high_pass import LinearHighPass
 from audio_processor.dsp.stage import rechunk
+from audio_processor.mastering.parameters import OutOfRange
 from audio_processor.mastering.stages.high_pass import HighPass, averaged_frames
 from tests.dsp_limiter.signals import cut_at_random, run, whole
 from tests.mastering_tone.stages import decibels
@@ -221,3 +222,9 @@ def test_rates_that_hold_no_music_do_no_harm(rate_hz: int) -> None:
     out = run(HighPass(60.0, 4), cut_at_random(block, 1), rate_hz)
     assert out.shape == block.shape
     assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("order", [3, 2.5])
+def test_an_order_is_one_that_there_is(order: int) -> None:
+    with pytest.raises(OutOfRange, match=rf"order is {order}; it must be 2 or 4$"):
+        HighPass(order=order)

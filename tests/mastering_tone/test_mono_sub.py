@@ -8,8 +8,8 @@ from scipy import signal
 
 from audio_processor.mastering.stages.mono_sub import MonoSub
 from audio_processor.model import Block
-from tests.dsp_limiter.signals import run, whole
-from tests.mastering_tone.stages import RATES_HZ, decibels, left_right, mid_side, response
+from tests.dsp_limiter.signals import RATES_HZ, run, whole
+from tests.mastering_tone.stages import decibels, left_right, mid_side, response
 
 CORNERS = pytest.mark.parametrize("below_hz", [60.0, 100.0, 150.0])
 

@@ -36,8 +36,8 @@ class MaskingEqualiser:
 
     name: ClassVar[str] = "masking_eq"
 
-    amount_percent: float = parameter(50.0, 0.0, 100.0, "how much of the depth is used")
-    max_dip_db: float = parameter(4.0, 0.0, 6.0, "no band is ever dipped by more")
+    amount_percent: float = parameter(50.0, 0.0, 100.0, "How much of the depth is used.")
+    max_dip_db: float = parameter(4.0, 0.0, 6.0, "No band is ever dipped by more.")
 
     def __post_init__(self) -> None:
         hold_ranges(self)

@@ -31,18 +31,18 @@ HOP_FRAMES = 512 * CELL_FRAMES
 LOWEST_HZ = 20.0
 """The lowest frequency whose level is steady."""
 
-ONE_KNOB = Range(1.0, 10.0, "one knob for all three ratios: 1 is off, 4 the defaults")
+ONE_KNOB = Range(1.0, 10.0, "One knob for all three ratios: 1 is off, 4 the defaults.")
 ONE_KNOB_DEFAULTS = 4.0
 TYPICAL_DB = (-10.0, -10.0, -18.0)
 """The bands' held peaks in music at −14 LUFS: what its energy loses to the default curves is
 what these levels lose (medians of the corpus: 12.6, 6.5 and 0.1 dB)."""
 
-_BEGINS = "peak level where it begins, dBFS"
-_RATIO = "decibels of input for one more of output"
-_ATTACK = "time constant of the way down"
-_RELEASE = "time constant of the way up"
-_KNEE = "width of the bend around the threshold"
-_MAKEUP = "gain of the band, always"
+_BEGINS = "Peak level where it begins, dBFS."
+_RATIO = "Decibels of input for one more of output."
+_ATTACK = "Time constant of the way down."
+_RELEASE = "Time constant of the way up."
+_KNEE = "Width of the bend around the threshold."
+_MAKEUP = "Gain of the band, always."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class MultibandCompressor:
 
     name: ClassVar[str] = "multiband"
 
-    low_split_hz: float = parameter(250.0, 60.0, 1000.0, "where low and mid part")
-    high_split_hz: float = parameter(4000.0, 1500.0, 12000.0, "where mid and high part")
+    low_split_hz: float = parameter(250.0, 60.0, 1000.0, "Where low and mid part.")
+    high_split_hz: float = parameter(4000.0, 1500.0, 12000.0, "Where mid and high part.")
 
     low_threshold_db: float = parameter(-25.0, -40.0, 0.0, _BEGINS)
     low_ratio: float = parameter(6.0, 1.0, 10.0, _RATIO)

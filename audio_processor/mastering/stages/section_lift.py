@@ -53,7 +53,7 @@ class SectionLift:
 
     name: ClassVar[str] = "section_lift"
 
-    lift_db: float = parameter(0.8, 0.0, 1.5, "how far a section is lifted or lowered at most")
+    lift_db: float = parameter(0.8, 0.0, 1.5, "How far a section is lifted or lowered at most.")
 
     def __post_init__(self) -> None:
         hold_ranges(self)
