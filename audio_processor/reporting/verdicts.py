@@ -11,13 +11,13 @@ import numpy as np
 
 from audio_processor.dsp.facts import SILENCE_DBFS
 from audio_processor.dsp.spectrum import band_limit_loss_lu
+from audio_processor.mastering.plan import RANGE_TOLERANCE_LU
 from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.model import LimitedBy, SignalFacts, Tier
 from audio_processor.reporting.data import Delivered, DeliveredFile, Programme, ReportData
 
 Outcome = Literal["pass", "attention"]
 
-RANGE_TOLERANCE_LU = 0.5
 MAX_DC = 0.001
 """−60 dBFS: heard as a click where a track begins or ends."""
 MIN_CORRELATION = 0.0
