@@ -26,6 +26,7 @@ from audio_processor.mastering.render import levelled, limited
 from audio_processor.mastering.studio import Studio
 from audio_processor.mastering.treatment import Treatment
 from audio_processor.media.binary import find_ffmpeg
+from audio_processor.media.encode import NativeAac
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.lossless import Container, PcmForm, write_pcm
 from audio_processor.model import Analysis, Blocks, Loudness, Mastering, Plan, Probe, Source
@@ -122,7 +123,7 @@ def master_file(
             best = max(settings.ladder.tiers, key=lambda tier: tier.bit_rate)
             ladder = settings.ladder.model_copy(update={"tiers": (best,)})
             settings = settings.model_copy(update={"ladder": ladder})
-        bench = Workbench(settings, studio, supervisor, scratch)
+        bench = Workbench(settings, studio, supervisor, NativeAac(), scratch)
         source = Source(file.resolve(), file.name, file.stem, file.stat().st_size, "")
         try:
             job = _prepare(bench, source, wish, progress)

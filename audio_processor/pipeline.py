@@ -22,6 +22,7 @@ from audio_processor.errors import SourceMissing
 from audio_processor.job import Job
 from audio_processor.mastering.studio import Studio
 from audio_processor.media.binary import FFmpegBinary
+from audio_processor.media.encode import Encoder
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.placement import Placement
 from audio_processor.model import Claim, Package, Receipt, Source
@@ -38,6 +39,7 @@ class Line:
 
     settings: Settings
     binary: FFmpegBinary
+    encoder: Encoder
     placement: Placement
     store: ObjectStore
     scratch: Scratch
@@ -56,7 +58,7 @@ class Line:
             limits = process_limits(self.settings.limits)
             supervisor = Supervisor(self.binary, folder, limits, self.placement)
             job.on_cancel(supervisor.cancel)
-            bench = Workbench(self.settings, self.studio, supervisor, folder)
+            bench = Workbench(self.settings, self.studio, supervisor, self.encoder, folder)
             try:
                 return _Track(self, job, progress, track_id, folder, bench).run()
             finally:

@@ -151,6 +151,7 @@ def open_studio(settings: Settings, references: Mapping[str, Profile] | None = N
 def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -> Line:
     """Return the line with everything it needs. Raises ``ConfigError``: FFmpeg or scratch."""
     from audio_processor.media.binary import find_ffmpeg
+    from audio_processor.media.encode import NativeAac
     from audio_processor.media.placement import ANYWHERE, placement
     from audio_processor.pipeline import Line
     from audio_processor.scratch import Scratch
@@ -158,6 +159,7 @@ def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -
     return Line(
         settings=settings,
         binary=find_ffmpeg(settings.ffmpeg.path),
+        encoder=NativeAac(),
         placement=placement(granted_cpus()) if settings.ffmpeg.pin_cpus else ANYWHERE,
         store=store,
         scratch=Scratch(settings.scratch_folder()),

@@ -25,8 +25,8 @@ from audio_processor.mastering.profile import Profile, ProfileMeter
 from audio_processor.mastering.studio import Studio
 from audio_processor.mastering.tiers import TierForecast, levelled_envelope
 from audio_processor.mastering.treatment import Treatment
-from audio_processor.media.bandwidth import aac_cutoff_hz
 from audio_processor.media.decode import Decoder, decode
+from audio_processor.media.encode import Encoder
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
 from audio_processor.media.probe import MediaLimits, probe
 from audio_processor.model import (
@@ -54,6 +54,7 @@ class Workbench:
     settings: Settings
     studio: Studio
     supervisor: Supervisor
+    encoder: Encoder
     folder: Path
     """Private and empty; whatever the steps make is in here."""
 
@@ -114,6 +115,7 @@ class Workbench:
             max_candidates=ladder.max_candidates,
             tolerance=self._tolerance(plan),
             folder=self.folder,
+            encoder=self.encoder,
             stall_timeout_s=self.settings.limits.stall_timeout_s,
         )
         programme = Programme(
@@ -172,7 +174,8 @@ class Workbench:
     def _tier_spec(
         self, each: TierSettings, envelope: Envelope, spectrum: Spectrum | None, plan: Plan
     ) -> TierSpec:
-        forecast = TierForecast(envelope, spectrum, plan, aac_cutoff_hz(each.as_tier()))
+        cutoff_hz = self.encoder.cutoff_hz(each.as_tier())
+        forecast = TierForecast(envelope, spectrum, plan, cutoff_hz)
         ceiling_dbtp = plan.ceiling_dbtp
         if plan.mode != "none":  # what is delivered as it is, is delivered alike on all tiers
             ceiling_dbtp = min(each.first_ceiling_dbtp, ceiling_dbtp)

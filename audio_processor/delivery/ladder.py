@@ -37,7 +37,7 @@ from audio_processor.errors import VerificationFailed
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.render import levelled
 from audio_processor.media.decode import decode_adts
-from audio_processor.media.encode import encode_aac
+from audio_processor.media.encode import Encoder
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.model import (
     Blocks,
@@ -89,6 +89,7 @@ class LadderSpec:
     max_candidates: int
     tolerance: Tolerance
     folder: Path
+    encoder: Encoder
     stall_timeout_s: float = 60.0
 
     @property
@@ -185,7 +186,7 @@ def _encode_round(
         if candidate.dips:
             dips = dip_curve(candidate.dips, programme.frames / rate)
             limited = Gain(0.0, dips)(limited, tier.sample_rate_hz)
-        encoded = encode_aac(
+        encoded = spec.encoder.encode(
             supervisor,
             limited,
             tier=tier,

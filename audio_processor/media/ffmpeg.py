@@ -11,6 +11,8 @@ Python between fork and exec, which may deadlock once there are threads, and kee
 besides, follows the *thread* that spawned): when a worker is killed its ends of the pipes
 close, so that decoders end by EPIPE and encoders by end of file, and a remux runs for a
 second at most; RLIMIT_CPU bounds whatever is left.
+
+An encoder that is a program of its own is run in the same way.
 """
 
 from __future__ import annotations
@@ -21,19 +23,22 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audio_processor.media.binary import ENVIRONMENT, FFmpegBinary
 from audio_processor.media.pipes import STDERR_BYTES
 from audio_processor.media.placement import ANYWHERE, Placement
 from audio_processor.media.process import (
+    FFMPEG,
     CpuTimeSpent,
     FFmpegFailed,
     Finished,
     OutputTooLarge,
     Process,
+    ProcessFailed,
     ProcessLimits,
+    failed,
 )
 
 __all__ = [
@@ -42,6 +47,7 @@ __all__ = [
     "Finished",
     "OutputTooLarge",
     "Process",
+    "ProcessFailed",
     "ProcessLimits",
     "Supervisor",
 ]
@@ -49,8 +55,16 @@ __all__ = [
 _RUN_STDOUT_BYTES = 16 * 2**20
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is to be run, and what it is called in a message."""
+
+    name: str
+    path: Path
+
+
 class Supervisor:
-    """All FFmpeg processes of one job. Every method may be called from any thread."""
+    """All processes of one job. Every method may be called from any thread."""
 
     def __init__(
         self,
@@ -118,9 +132,11 @@ class Supervisor:
         pass_fds: Sequence[int] = (),
         stderr_bytes: int = STDERR_BYTES,
         limits: ProcessLimits | None = None,
+        program: Program | None = None,
     ) -> Iterator[Process]:
-        """Start FFmpeg with pipes; leaving the context kills it if it still runs."""
+        """Start FFmpeg, or another program, with pipes; leaving the context kills it."""
         process = self._start(
+            program or Program(FFMPEG, self.binary.path),
             arguments,
             what,
             stdin=stdin,
@@ -157,6 +173,7 @@ class Supervisor:
 
     def _start(
         self,
+        program: Program,
         arguments: Sequence[str],
         what: str,
         *,
@@ -171,7 +188,7 @@ class Supervisor:
         self.check()
         try:
             child = subprocess.Popen(
-                [os.fspath(self.binary.path), *arguments],
+                [os.fspath(program.path), *arguments],
                 bufsize=0,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
@@ -183,12 +200,14 @@ class Supervisor:
                 pass_fds=pass_fds,
             )
         except OSError as error:
-            raise FFmpegFailed(what, 0, f"it could not be started: {error.strerror}") from error
+            reason = f"it could not be started: {error.strerror}"
+            raise failed(program.name, what, 0, reason) from error
         limits.apply(child.pid)
         self._placement.place(child.pid)
         process = Process(
             child,
             what,
+            program=program.name,
             cpu_limit_s=limits.cpu_s,
             check=self.check,
             stall_timeout_s=stall_timeout_s,

@@ -1,4 +1,4 @@
-"""One FFmpeg process: its limits, its pipes, its end and the verdict on it."""
+"""One supervised process: its limits, its pipes, its end and the verdict on it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,39 @@ from typing import ClassVar
 from audio_processor.errors import AudioProcessorError, DiskFull, EncoderKilled, EncoderTimeout
 from audio_processor.media.pipes import ChildPipe, Watch, wait_readable
 
+FFMPEG = "FFmpeg"
 _REAP_TIMEOUT_S = 10.0
 
 
-class FFmpegFailed(AudioProcessorError):
-    """FFmpeg ended with an error; what it means is for the caller to say.
+class ProcessFailed(AudioProcessorError):
+    """A program that we ran ended with an error; what it means is for the caller to say.
 
     ``stderr`` is the bounded end of what it wrote, ``returncode`` negative for a signal.
     """
 
-    code: ClassVar[str] = "ffmpeg_failed"
+    code: ClassVar[str] = "encoder_failed"
 
-    def __init__(self, what: str, returncode: int, stderr: str) -> None:
+    def __init__(self, what: str, returncode: int, stderr: str, *, program: str) -> None:
         self.what = what
         self.returncode = returncode
         self.stderr = stderr
-        super().__init__(f"FFmpeg failed to {what} ({_ending(returncode)}){_last_line(stderr)}")
+        super().__init__(f"{program} failed to {what} ({_ending(returncode)}){_last_line(stderr)}")
+
+
+class FFmpegFailed(ProcessFailed):
+    """FFmpeg ended with an error."""
+
+    code: ClassVar[str] = "ffmpeg_failed"
+
+    def __init__(self, what: str, returncode: int, stderr: str) -> None:
+        super().__init__(what, returncode, stderr, program=FFMPEG)
+
+
+def failed(program: str, what: str, returncode: int, stderr: str) -> ProcessFailed:
+    """Return the error of this program: FFmpeg's has a class of its own."""
+    if program == FFMPEG:
+        return FFmpegFailed(what, returncode, stderr)
+    return ProcessFailed(what, returncode, stderr, program=program)
 
 
 class OutputTooLarge(FFmpegFailed):
@@ -40,12 +57,12 @@ class OutputTooLarge(FFmpegFailed):
 
 
 class CpuTimeSpent(EncoderTimeout):
-    """FFmpeg used up the CPU time that it may; unlike a wait, that is the work's own doing."""
+    """A process used up the CPU time that it may; unlike a wait, that is the work's own doing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessLimits:
-    """What one FFmpeg process may use."""
+    """What one process may use."""
 
     cpu_s: int = 3600
     file_size_bytes: int = 8 * 2**30
@@ -94,7 +111,7 @@ class Finished:
 
 
 class Process:
-    """A running FFmpeg. Made by ``Supervisor.open``, killed when its context is left.
+    """A running program. Made by ``Supervisor.open``, killed when its context is left.
 
     ``check`` raises where the job has been cancelled.
     """
@@ -104,6 +121,7 @@ class Process:
         child: subprocess.Popen[bytes],
         what: str,
         *,
+        program: str = FFMPEG,
         cpu_limit_s: int,
         check: Callable[[], None],
         stall_timeout_s: float,
@@ -112,6 +130,7 @@ class Process:
     ) -> None:
         assert child.stderr is not None
         self.what = what
+        self.program = program
         self._child = child
         self._check = check
         self._cpu_limit_s = cpu_limit_s
@@ -144,7 +163,7 @@ class Process:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of it to the child's stdin.
 
-        Raises ``EncoderTimeout`` if the child stops reading, ``FFmpegFailed`` if it has ended.
+        Raises ``EncoderTimeout`` if the child stops reading, ``ProcessFailed`` if it has ended.
         """
         assert self._in is not None, "opened without stdin"
         self._check()
@@ -152,7 +171,7 @@ class Process:
             self._in.write(data)
         except BrokenPipeError:
             self.finish()
-            raise FFmpegFailed(self.what, 0, "ended before its input did") from None
+            raise failed(self.program, self.what, 0, "ended before its input did") from None
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
         """Read what there is, at least a byte, into the buffer; 0 at the end of its output.
@@ -176,7 +195,7 @@ class Process:
         """Close its stdin, wait for its end and judge it.
 
         Raises the error given to ``Supervisor.cancel``, ``EncoderTimeout``, ``EncoderKilled``,
-        ``DiskFull`` or ``FFmpegFailed``.
+        ``DiskFull`` or ``ProcessFailed`` (of FFmpeg: ``FFmpegFailed``).
         """
         self.close_stdin()
         allowed_s = min(self._stall_timeout_s, self._deadline_s - time.monotonic())
@@ -191,18 +210,19 @@ class Process:
         # the kernel counts ticks for the limit and something finer for us, which may be less
         if returncode == -signal.SIGKILL and self._cpu_s >= 0.5 * self._cpu_limit_s:
             raise CpuTimeSpent(
-                f"FFmpeg used up its {self._cpu_limit_s} s of CPU time trying to {self.what}"
+                f"{self.program} used up its {self._cpu_limit_s} s of CPU time trying to "
+                f"{self.what}"
             )
         if "No space left on device" in stderr:
             raise DiskFull(f"no room left in the scratch folder trying to {self.what}")
         if returncode == -signal.SIGKILL:
             raise EncoderKilled(
-                f"FFmpeg was killed while it tried to {self.what}: the system may be short of "
-                "memory. Try again later."
+                f"{self.program} was killed while it tried to {self.what}: the system may be "
+                "short of memory. Try again later."
             )
         if returncode == -signal.SIGXFSZ:
             stderr += "its output is over the size limit"
-        raise FFmpegFailed(self.what, returncode, stderr)
+        raise failed(self.program, self.what, returncode, stderr)
 
     def kill(self) -> None:
         """Kill the whole process group, if it still runs. Safe from any thread."""
@@ -235,7 +255,7 @@ class Process:
         """Raise what ended the child, if that was us."""
         self._check()
         if self._watch.late is not None:
-            raise EncoderTimeout(f"FFmpeg {self._watch.late} trying to {self.what}")
+            raise EncoderTimeout(f"{self.program} {self._watch.late} trying to {self.what}")
 
 
 def _ending(returncode: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from audio_processor.errors import ConfigError
 from audio_processor.mastering.studio import Studio
 from audio_processor.media.binary import find_ffmpeg
+from audio_processor.media.encode import NativeAac
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.ports import ObjectStore, Progress
 from audio_processor.reporting import abx
@@ -60,7 +61,7 @@ def report_file(
         supervisor = Supervisor(
             find_ffmpeg(settings.ffmpeg.path), folder, process_limits(settings.limits)
         )
-        bench = Workbench(settings, studio, supervisor, folder)
+        bench = Workbench(settings, studio, supervisor, NativeAac(), folder)
         gathered = gather_file(file, bench, progress, wish=wish)
         return _write(gathered, order, progress, file.stem)
 

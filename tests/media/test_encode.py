@@ -16,7 +16,7 @@ from audio_processor.errors import VerificationFailed
 from audio_processor.media.adts import count_frames
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import decode_adts
-from audio_processor.media.encode import encode_aac
+from audio_processor.media.encode import NativeAac
 from audio_processor.media.ffmpeg import FFmpegFailed, ProcessLimits, Supervisor
 from audio_processor.model import Block, Candidate, EncodedTier, Tier
 from tests.media.material import Pcm, lag_frames, level_db, music
@@ -43,7 +43,7 @@ def encode(
     padding_frames: int = 0,
     size: int = 16_384,
 ) -> EncodedTier:
-    return encode_aac(
+    return NativeAac().encode(
         *(supervisor, cut(pcm, size)),
         tier=tier,
         candidate=candidate,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_processor.media.binary import find_ffmpeg
+from audio_processor.media.encode import NativeAac
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.model import Block
 from audio_processor.reporting.gather import Gathered, gather_file
@@ -88,5 +89,5 @@ def reported(
         folder = Path(name)
         limits = process_limits(settings.limits)
         supervisor = Supervisor(find_ffmpeg(settings.ffmpeg.path), folder, limits)
-        bench = Workbench(settings, open_studio(settings), supervisor, folder)
+        bench = Workbench(settings, open_studio(settings), supervisor, NativeAac(), folder)
         yield gather_file(file, bench, NullProgress(), wish=wish)
