@@ -21,6 +21,7 @@ from pathlib import Path
 from audio_processor.media.binary import find_ffmpeg
 from bench.corpus import corpus_folder
 from bench.line import ROOT, Bill, line_argv, read_bill
+from bench.process_tree import bytes_below, kib_of, with_programs
 
 OUT = Path(__file__).with_name("out")
 TRACK = "knalgan_theme.ogg"
@@ -96,60 +97,22 @@ def watch(process: subprocess.Popen[str], scratch: Path) -> tuple[Peaks, int]:
     """Sample the process and its children until it ends; return the peaks and how many samples."""
     peaks, samples, slow_at = Peaks(), 0, 0.0
     while process.poll() is None:
-        pids = [process.pid, *_started(process.pid)]
+        pids = with_programs(process.pid)
         peaks.processes = max(peaks.processes, len(pids))
         peaks.python_rss_mib = max(
-            peaks.python_rss_mib, _kib(process.pid, "status", "VmHWM") / 1024
+            peaks.python_rss_mib, kib_of(process.pid, "status", "VmHWM") / 1024
         )
-        together_mib = sum(_kib(pid, "status", "VmRSS") for pid in pids) / 1024
+        together_mib = sum(kib_of(pid, "status", "VmRSS") for pid in pids) / 1024
         peaks.together_rss_mib = max(peaks.together_rss_mib, together_mib)
         if time.monotonic() >= slow_at:
             slow_at = time.monotonic() + SLOW_SAMPLE_EVERY_S
-            shared_out_mib = sum(_kib(pid, "smaps_rollup", "Pss") for pid in pids) / 1024
+            shared_out_mib = sum(kib_of(pid, "smaps_rollup", "Pss") for pid in pids) / 1024
             peaks.together_pss_mib = max(peaks.together_pss_mib, shared_out_mib)
-            peaks.scratch_bytes = max(peaks.scratch_bytes, _bytes_below(scratch))
+            peaks.scratch_bytes = max(peaks.scratch_bytes, bytes_below(scratch))
         samples += 1
         with suppress(subprocess.TimeoutExpired):
             process.wait(SAMPLE_EVERY_S)
     return peaks, samples
-
-
-def _started(pid: int) -> Iterator[int]:
-    """Yield the descendants that run a program of their own.
-
-    Between vfork and exec a child is its parent's memory once more: that is no memory of its.
-    """
-    with suppress(OSError):
-        own = Path(f"/proc/{pid}/exe").readlink()
-        for child in _descendants(pid):
-            with suppress(OSError):
-                if Path(f"/proc/{child}/exe").readlink() != own:
-                    yield child
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, listed.read_text().split()):
-                yield child
-                yield from _descendants(child)
-
-
-def _kib(pid: int, file: str, key: str) -> int:
-    """Return a figure of a process; 0 where it has just ended."""
-    with suppress(OSError), Path(f"/proc/{pid}/{file}").open() as lines:
-        for line in lines:
-            if line.startswith(f"{key}:"):
-                return int(line.split()[1])
-    return 0
-
-
-def _bytes_below(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # gone since it was listed
-            total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def run(track: Path, hours: float, below: Path) -> Flat:
@@ -168,7 +131,7 @@ def run(track: Path, hours: float, below: Path) -> Flat:
     return Flat(
         hours=hours,
         source_bytes=source.stat().st_size,
-        output_bytes=_bytes_below(folder / "store/mwonya_audio_tracks"),
+        output_bytes=bytes_below(folder / "store/mwonya_audio_tracks"),
         wall_s=time.monotonic() - started,
         samples=samples,
         peaks=peaks,
