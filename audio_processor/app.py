@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from audio_processor import wiring
+from audio_processor import __version__, wiring
 from audio_processor.errors import (
     NameRejected,
     OutputConflict,
@@ -24,7 +24,7 @@ from audio_processor.errors import (
 from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING, Claim
 from audio_processor.naming import printable, track_id_of
 from audio_processor.settings import Settings
-from audio_processor.telemetry import Metrics, MetricsProgress, NullProgress, Progresses, get_logger
+from audio_processor.telemetry import Metrics, NullProgress, Progresses, RunProgress, get_logger
 from database_manager import QueueStatus, UploadRecord
 
 if TYPE_CHECKING:
@@ -89,10 +89,9 @@ class AudioProcessor:
         self.queue = wiring.open_queue(self.settings, db_config, db_type)
         self.queue.on_buried = self._bury
         self._buried = 0
-        self.metrics = Metrics()
-        self._progress: Progress = Progresses(
-            MetricsProgress(self.metrics), progress or NullProgress()
-        )
+        self.metrics = Metrics(loudness_lufs=self.settings.loudness.integrated_lufs)
+        self._observed = wiring.observed(self.metrics)
+        self._progress: Progress = Progresses(RunProgress(), progress or NullProgress())
         self._lock = threading.RLock()
         self._workers: set[Worker] = set()
         self._stopped = False
@@ -222,23 +221,26 @@ class AudioProcessor:
         """Yield a worker with an id of its own; its leases end with it."""
         from audio_processor.worker import Worker
 
-        line = self._open_line()
+        line, options = self._open_line(), wiring.worker_options(self.settings)
         worker = Worker(
-            self.queue,
+            self._observed.queue(self.queue),
             lambda job: line.run(job, self._progress),
             worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
-            options=wiring.worker_options(self.settings),
+            options=options,
             breaker=self._open_breaker(),
             before_failed=self._withdraw_unrecorded,
             on_failed=self._move_to_failed,
-            on_ended=self._count,
+            telling=self._observed.job,
         )
         with self._lock:
             self._workers.add(worker)
             if self._stopped:
                 worker.stop()
         try:
-            yield worker
+            with self._observed.worker(
+                worker, line.scratch, slots=options.concurrency, look=lambda: self.queue.depth()
+            ):
+                yield worker
         finally:
             self._undertaker.submit(
                 bool
@@ -262,7 +264,7 @@ class AudioProcessor:
         """The object store, opened at its first use."""
         with self._lock:
             if self._store is None:
-                self._store = wiring.open_store(self.settings)
+                self._store = wiring.open_store(self.settings, self.metrics.request)
             return self._store
 
     def close(self) -> None:
@@ -338,7 +340,7 @@ class AudioProcessor:
         failed = Failed(error_code, error_message)
         with self._lock:
             self._buried += 1
-        self._count(Ended(claim, failed), 0.0)
+        self._observed.buried(Ended(claim, failed))
         # on a thread of its own: the claim loop must not wait for a store that is slow
         self._undertaker.submit(self._bury_objects, claim, failed)
 
@@ -363,24 +365,6 @@ class AudioProcessor:
         prefix = f"{self.settings.storage.processed_prefix}{track_id_of(claim.file_name)}/"
         if withdraw(self.store, prefix, claim.upload_id):
             log.warning("ladder withdrawn", upload_id=claim.upload_id, prefix=prefix)
-
-    def _count(self, ended: Ended, seconds: float) -> None:
-        outcome = ended.outcome
-        kind = {"RetryLater": "retry_later", "HandBack": "hand_back"}.get(
-            type(outcome).__name__, type(outcome).__name__.lower()
-        )
-        error_code = getattr(outcome, "error_code", "")
-        self.metrics.track_ended(kind, error_code)
-        log.info(
-            "track ended",
-            upload_id=ended.claim.upload_id,
-            file_name=ended.claim.file_name,
-            attempt=ended.claim.attempt,
-            outcome=kind,
-            seconds=round(seconds, 2),
-            error_code=error_code or None,
-            error=getattr(outcome, "error_message", None),
-        )
 
     def _move_to_failed(self, claim: Claim, _failed: Failed) -> None:
         """Move the raw object aside, unless another upload still needs the same one."""
@@ -416,7 +400,11 @@ class AudioProcessor:
     def _open_line(self) -> Line:
         with self._lock:
             if self._line is None:
-                self._line = wiring.build_line(self.settings, self.store, self.queue)
+                queue = self._observed.queue(self.queue)
+                self._line = wiring.build_line(self.settings, self.store, queue)
+                self._observed.built_of(
+                    version=__version__, ffmpeg=self._line.binary.version, encoder="aac"
+                )
             return self._line
 
 

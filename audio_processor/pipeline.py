@@ -30,6 +30,7 @@ from audio_processor.naming import printable, track_id_of
 from audio_processor.ports import ObjectStore, Progress
 from audio_processor.scratch import Scratch
 from audio_processor.settings import Settings
+from audio_processor.telemetry import heard
 from audio_processor.workbench import Workbench, process_limits
 
 
@@ -85,6 +86,7 @@ class _Track:
         treatment = bench.treat(source, probed, claim.mastering)
         self._enter("analyse")
         analysis = bench.analyse(source, probed, treatment, advance)
+        heard(analysis.duration_s)
         self._enter("plan")
         plan = bench.plan(analysis, treatment)
         self._enter("render")

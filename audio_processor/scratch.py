@@ -22,6 +22,8 @@ from pathlib import Path
 from audio_processor.errors import ConfigError, DiskFull, TransientError
 
 LEAST_ROOM_BYTES = 16 * 2**20
+_MOST_COUNTED = 20_000
+"""Files looked at to tell how much is used: a track of four hours makes a fifth of that."""
 _PREFIX = "worker-"
 _JOB_PREFIX = "job-"
 _LOCK = "lock"
@@ -74,6 +76,28 @@ class Scratch:
             return  # gone, perhaps: making a job's folder mends it or says so
         if free < LEAST_ROOM_BYTES:
             raise DiskFull(f"The scratch folder has {free // 2**20} MiB left: too little to work.")
+
+    def used_bytes(self) -> int:
+        """Return the bytes on disk in this corner; of a folder with absurdly many, the first.
+
+        Raises ``OSError`` where the corner cannot be read.
+        """
+        with os.scandir(self._folder):
+            pass  # os.walk keeps to itself that it could not look
+        used = 0
+        left = _MOST_COUNTED
+        for where, _, names in os.walk(self._folder):
+            for name in names[:left]:
+                with contextlib.suppress(OSError):  # a job that ends takes its files away
+                    used += os.lstat(os.path.join(where, name)).st_blocks * 512  # noqa: PTH118  # as fast as it gets
+            left -= len(names)
+            if left <= 0:
+                break
+        return used
+
+    def free_bytes(self) -> int:
+        """Return the bytes free on the scratch folder's file system. Raises ``OSError``."""
+        return shutil.disk_usage(self._root).free
 
     def _new_folder(self) -> Path:
         """Make a job's folder, in a new corner if something outside has removed this one."""

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from audio_processor.delivery.validate_sources import LadderSource
     from audio_processor.mastering.profile import Profile
     from audio_processor.mastering.studio import Studio
+    from audio_processor.observed import Observed
     from audio_processor.pipeline import Line
-    from audio_processor.ports import ObjectStore
+    from audio_processor.ports import ObjectStore, Queue
+    from audio_processor.storage import Observe
+    from audio_processor.telemetry import Metrics
     from audio_processor.worker import WorkerOptions
 
 DatabaseType = Literal["mysql", "postgresql", "sqlite"]
@@ -95,14 +98,15 @@ def _db_config(settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in config.items() if value is not None}
 
 
-def open_store(settings: Settings) -> ObjectStore:
-    """Return the object store that the settings name."""
-    from audio_processor.storage import FolderOptions, S3Options
+def open_store(settings: Settings, observe: Observe | None = None) -> ObjectStore:
+    """Return the object store that the settings name; ``observe`` is told of its requests."""
+    from audio_processor.storage import FolderOptions, S3Options, unobserved
     from audio_processor.storage import open_store as open_adapter
 
     storage = settings.storage
     if storage.kind == "folder":
-        return open_adapter(FolderOptions(storage.folder.expanduser().resolve()))
+        folder = FolderOptions(storage.folder.expanduser().resolve())
+        return open_adapter(folder, observe=observe or unobserved)
     assert storage.bucket is not None  # the settings' own rule
     return open_adapter(
         S3Options(
@@ -122,7 +126,8 @@ def open_store(settings: Settings) -> ObjectStore:
             connect_timeout_s=storage.connect_timeout_s,
             read_timeout_s=storage.read_timeout_s,
             max_attempts=storage.attempts,
-        )
+        ),
+        observe=observe or unobserved,
     )
 
 
@@ -148,7 +153,7 @@ def open_studio(settings: Settings, references: Mapping[str, Profile] | None = N
     )
 
 
-def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -> Line:
+def build_line(settings: Settings, store: ObjectStore, queue: Queue) -> Line:
     """Return the line with everything it needs. Raises ``ConfigError``: FFmpeg or scratch."""
     from audio_processor.media.binary import find_ffmpeg
     from audio_processor.media.encode import NativeAac
@@ -166,6 +171,14 @@ def build_line(settings: Settings, store: ObjectStore, queue: DatabaseManager) -
         studio=open_studio(settings),
         reserve_output=queue.reserve_output,
     )
+
+
+def observed(metrics: Metrics) -> Observed:
+    """Return who is told of jobs, workers and the queue's calls: the log and the metrics."""
+    from audio_processor.observed import Observed
+    from audio_processor.telemetry.job_log import JobLog
+
+    return Observed(metrics, [JobLog()])
 
 
 def judge_ladder(where: str, settings: Settings) -> Report:

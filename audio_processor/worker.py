@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from random import random, uniform
 
@@ -27,12 +27,16 @@ from audio_processor.job import Job
 from audio_processor.model import Claim
 from audio_processor.outcome import Abandon, BackoffPolicy
 from audio_processor.ports import Queue
-from audio_processor.telemetry import get_logger
+from audio_processor.telemetry import get_logger, ids
 
 log = get_logger(__name__)
 
 _LOOP_PULSE_S = 15.0
 """However long it rests, the claim loop shows so often that it lives."""
+
+
+Telling = Callable[[Claim], AbstractContextManager[Callable[[Ended], None]]]
+"""Entered for each job; what it gives is told how the job ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Worker:
         breaker: Breaker | None = None,
         before_failed: Tell = lambda _claim, _failed: None,
         on_failed: Tell = lambda _claim, _failed: None,
-        on_ended: Callable[[Ended, float], None] = lambda _ended, _seconds: None,
+        telling: Telling = lambda _claim: nullcontext(lambda _ended: None),
     ) -> None:
         self.worker_id = worker_id
         self._queue = queue
@@ -81,7 +85,7 @@ class Worker:
             before_failed=before_failed,
             on_failed=on_failed,
         )
-        self._on_ended = on_ended
+        self._telling = telling
         self._jobs: set[Job] = set()
         self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -235,10 +239,15 @@ class Worker:
     # ── one job ──────────────────────────────────────────────────────────────────────────
 
     def _work(self, claim: Claim) -> Ended:
+        with self._telling(claim) as tell:
+            ended = self._worked(claim)
+            tell(ended)
+        return ended
+
+    def _worked(self, claim: Claim) -> Ended:
         job = Job(claim, self._queue.renew, lease_s=self._options.lease_s)
         with self._jobs_lock:
             self._jobs.add(job)
-        started = time.monotonic()
         try:
             ended = self._ending.run(job, self._process)
         except Exception as error:  # a fault of ours or of the schema: said, never swallowed
@@ -251,7 +260,6 @@ class Worker:
         finally:
             with self._jobs_lock:
                 self._jobs.discard(job)
-        self._on_ended(ended, time.monotonic() - started)
         return ended
 
     # ── heartbeat ────────────────────────────────────────────────────────────────────────
@@ -282,7 +290,8 @@ class Worker:
 
     def _renew(self, job: Job) -> None:
         try:
-            job.renew()
+            with ids(job.claim):
+                job.renew()
         except LeaseLost as error:
             job.cancel(error)
         except DatabaseUnavailable as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from audio_processor.model import Block, Blocks
+from audio_processor.telemetry import carried
 
 Result = TypeVar("Result")
 
@@ -59,7 +60,7 @@ class _Consumer(threading.Thread, Generic[Result]):
         super().__init__(daemon=True)
         self.feed = _Feed(stopped)
         self.error: BaseException | None = None
-        self._work = work
+        self._work = carried(work)
         self._stopped = stopped
         self._results: list[Result] = []
 

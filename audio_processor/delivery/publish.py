@@ -24,7 +24,7 @@ from audio_processor.delivery.waveform import WAVEFORM_NAME
 from audio_processor.errors import AudioProcessorError, ObjectChanged, StoreUnavailable
 from audio_processor.model import Package, Receipt
 from audio_processor.ports import ByteProgress, ObjectStore, Over
-from audio_processor.telemetry import get_logger
+from audio_processor.telemetry import carried, get_logger
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 SEGMENT_TYPE = "video/mp2t"
@@ -218,7 +218,7 @@ def _bytes(name: str, text: str, content_type: str, cache_control: str) -> _Obje
 def _in_parallel(work: Callable[[Item], None], items: Sequence[Item], threads: int) -> None:
     """Do the work on every item; the first failure stops what has not begun and is raised."""
     with ThreadPoolExecutor(threads, thread_name_prefix="publish") as pool:
-        futures = [pool.submit(work, item) for item in items]
+        futures = [pool.submit(carried(work), item) for item in items]
         try:
             for future in futures:
                 future.result()

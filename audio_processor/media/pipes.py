@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO
 
+from audio_processor.telemetry import carried
+
 PIPE_BYTES = 2**20
 """Wanted capacity; the kernel's default of 64 KiB is a fifth of a second of stereo float."""
 STDERR_BYTES = 64 * 2**10
@@ -93,7 +95,7 @@ class Watch:
         self._tail = bytearray()
         self._dropped = 0
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="ffmpeg-watch", daemon=True)
+        self._thread = threading.Thread(target=carried(self._run), name="ffmpeg-watch", daemon=True)
         self._thread.start()
 
     def text(self) -> str:

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from audio_processor.errors import AudioProcessorError, DiskFull, EncoderKilled, EncoderTimeout
 from audio_processor.media.pipes import ChildPipe, Watch, wait_readable
+from audio_processor.telemetry import charger, present
 
 FFMPEG = "FFmpeg"
 _REAP_TIMEOUT_S = 10.0
@@ -138,6 +139,8 @@ class Process:
         self._deadline_s = deadline_s
         self._reaping = threading.Lock()
         self._cpu_s = 0.0
+        self._charge = charger()  # whoever reaps it, this job and stage have caused it
+        self._job = present()
         self._pidfd = os.pidfd_open(child.pid)
         self._in = ChildPipe(child.stdin) if child.stdin is not None else None
         self._out = ChildPipe(child.stdout) if child.stdout is not None else None
@@ -239,8 +242,10 @@ class Process:
         for pipe in (self._in, self._out):
             if pipe is not None:
                 pipe.close()
-        self._watch.join(_REAP_TIMEOUT_S)
+        stderr = self._watch.join(_REAP_TIMEOUT_S)
         os.close(self._pidfd)
+        if self._job is not None:
+            self._job.said(self.what, self._child.returncode or 0, stderr)
 
     def _reap(self) -> int:
         """Collect a process that has ended: once, whoever comes first."""
@@ -249,6 +254,7 @@ class Process:
                 _, status, usage = os.wait4(self._child.pid, 0)
                 self._child.returncode = os.waitstatus_to_exitcode(status)
                 self._cpu_s = usage.ru_utime + usage.ru_stime
+                self._charge(self._cpu_s)
             return self._child.returncode
 
     def _blame(self) -> None:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from audio_processor.storage.observed import Observe, ObservedStore, unobserved
 from audio_processor.storage.options import FolderOptions, S3Options
 
 if TYPE_CHECKING:
     from audio_processor.ports import ObjectStore
 
-__all__ = ["FolderOptions", "S3Options", "open_store"]
+__all__ = ["FolderOptions", "Observe", "S3Options", "open_store", "unobserved"]
 
 
-def open_store(options: FolderOptions | S3Options) -> ObjectStore:
+def open_store(options: FolderOptions | S3Options, *, observe: Observe = unobserved) -> ObjectStore:
     """Return the store; no request is sent yet. Safe to use from many threads at once.
+
+    ``observe`` is told of every request, a repeated one each time.
 
     Raises ``ConfigError`` for options that can never work.
     """
     if isinstance(options, FolderOptions):
         from audio_processor.storage.folder import FolderStore
 
-        return FolderStore(options)
+        return ObservedStore(FolderStore(options), observe)
     from audio_processor.storage.s3 import S3Store
 
-    return S3Store(options)
+    return S3Store(options, observe)

@@ -16,6 +16,7 @@ from audio_processor.errors import SourceMissing, StoreUnavailable
 from audio_processor.ports import ByteProgress, Over
 from audio_processor.storage.files import quoted
 from audio_processor.storage.keys import checked_key
+from audio_processor.storage.observed import Observe, unobserved
 from audio_processor.storage.options import S3Options
 from audio_processor.storage.s3_calls import S3Calls
 from audio_processor.storage.s3_errors import code_of
@@ -29,9 +30,9 @@ PING_KEY = "ping"
 class S3Store:
     """``ports.ObjectStore`` over one bucket; safe to use from many threads."""
 
-    def __init__(self, options: S3Options) -> None:
+    def __init__(self, options: S3Options, observe: Observe = unobserved) -> None:
         self._options = options
-        self._calls = S3Calls(options)
+        self._calls = S3Calls(options, observe)
 
     def __repr__(self) -> str:
         return f"S3Store({self.describe()})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,10 +15,12 @@ from botocore.exceptions import BotoCoreError
 
 from audio_processor.errors import ConfigError
 from audio_processor.storage.files import quoted
+from audio_processor.storage.observed import Observe, unobserved
 from audio_processor.storage.options import S3Options, check_endpoint, revealed
 from audio_processor.storage.s3_errors import (
     FOREIGN,
     code_of,
+    counted,
     forget_credentials,
     is_transient,
     translated,
@@ -26,6 +29,17 @@ from audio_processor.storage.s3_errors import (
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+OPERATIONS = {
+    "GetObject": "get",
+    "PutObject": "put",
+    "CopyObject": "copy",
+    "DeleteObject": "delete",
+    "ConditionalDelete": "delete",
+    "CreateMultipartUpload": "multipart",
+    "UploadPart": "multipart",
+    "CompleteMultipartUpload": "multipart",
+}
+"""What a request is counted as."""
 CONNECTIONS = 32
 """Kept open for reuse; more may be open at once."""
 
@@ -33,8 +47,9 @@ CONNECTIONS = 32
 class S3Calls:
     """A client of one bucket whose every call is bounded in time and in attempts."""
 
-    def __init__(self, options: S3Options) -> None:
+    def __init__(self, options: S3Options, observe: Observe = unobserved) -> None:
         self.options = options
+        self._observe = observe
         self.client = _client(options)
         self.endpoint = str(self.client.meta.endpoint_url)
         # where we name none, boto3 takes AWS_ENDPOINT_URL or its own configuration file's
@@ -77,10 +92,22 @@ class S3Calls:
             reraise=True,
         )
         try:
-            return retrying(attempt)
+            return retrying(lambda: self._observed(operation, attempt))
         except FOREIGN as error:
             forget_credentials(error)
             raise translated(error, operation, key, options, self.endpoint) from error
+
+    def _observed(self, operation: str, attempt: Callable[[], T]) -> T:
+        started = time.monotonic()
+        error: str | None = None
+        try:
+            return attempt()
+        except FOREIGN as failure:
+            error = counted(operation, failure)
+            raise
+        finally:
+            kind = OPERATIONS.get(operation, operation)
+            self._observe(kind, time.monotonic() - started, error)
 
 
 def _client(options: S3Options) -> Any:

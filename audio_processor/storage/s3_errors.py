@@ -184,6 +184,14 @@ def forget_credentials(error: BaseException) -> None:
         error.response["Error"] = {n: told[n] for n in ("Code", "Message") if n in told}
 
 
+def counted(operation: str, error: BaseException) -> str | None:
+    """Return what the error is counted as, of a bounded set, or None where it is an answer."""
+    if _meaning(operation, error).kind in {SourceMissing, ObjectChanged}:
+        return None
+    code = code_of(error)
+    return code if code in _CODES or not isinstance(error, boto.ClientError) else "other"
+
+
 def is_transient(error: BaseException) -> bool:
     """Say whether the same request may fare better in a moment."""
     return isinstance(error, FOREIGN) and _meaning("", error).transient

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from audio_processor.ports import ByteProgress
 from audio_processor.storage.options import MIB
+from audio_processor.telemetry import carried
 
 MAX_PARTS = 10_000
 """Amazon S3 User Guide, *Multipart upload limits*."""
@@ -95,7 +96,7 @@ def in_parallel(
         return
     stop = threading.Event()
     with ThreadPoolExecutor(min(workers, len(tasks))) as pool:
-        futures = [pool.submit(task, stop) for task in tasks]
+        futures = [pool.submit(carried(task), stop) for task in tasks]
         try:
             for future in as_completed(futures):
                 moved, result = future.result()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import sys
 from typing import Protocol
 
-from audio_processor.telemetry.logs import get_logger
-from audio_processor.telemetry.metrics import Metrics
+from audio_processor.telemetry.run import present
 
 
 class _Progress(Protocol):
@@ -51,64 +49,18 @@ class Progresses:
             listener.finished(track_id)
 
 
-class _Stopwatch:
-    """How long each track's present stage has taken. Safe to share between threads."""
+class RunProgress:
+    """Tells the present job's run. The line calls it on the job's own thread."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._entered: dict[str, tuple[str, float]] = {}
-
-    def enter(self, track_id: str, stage: str | None) -> tuple[str, float] | None:
-        """Start the stage (None: the track is done); return the one left and its seconds."""
-        now = time.monotonic()
-        with self._lock:
-            left = self._entered.pop(track_id, None)
-            if stage is not None:
-                self._entered[track_id] = (stage, now)
-        return None if left is None else (left[0], now - left[1])
-
-
-class LoggingProgress:
-    """Logs each stage as it is left, with the seconds it took."""
-
-    def __init__(self) -> None:
-        self._log = get_logger(__name__)
-        self._stopwatch = _Stopwatch()
-
-    def stage(self, track_id: str, stage: str) -> None:
-        """Log the stage that was left."""
-        self._left(track_id, stage)
+    def stage(self, _track_id: str, stage: str) -> None:
+        """Enter the stage."""
+        if (run := present()) is not None:
+            run.enter(stage)
 
     def advance(self, track_id: str, fraction: float) -> None:
-        """Ignore it: a log is no progress bar."""
+        """Ignore it: nobody counts fractions."""
 
-    def finished(self, track_id: str) -> None:
-        """Log the last stage."""
-        self._left(track_id, None)
-
-    def _left(self, track_id: str, stage: str | None) -> None:
-        if (left := self._stopwatch.enter(track_id, stage)) is not None:
-            self._log.info("stage done", track=track_id, stage=left[0], seconds=round(left[1], 3))
-
-
-class MetricsProgress:
-    """Counts the seconds spent in each stage."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._stopwatch = _Stopwatch()
-
-    def stage(self, track_id: str, stage: str) -> None:
-        """Count the stage that was left."""
-        self._left(track_id, stage)
-
-    def advance(self, track_id: str, fraction: float) -> None:
-        """Ignore it."""
-
-    def finished(self, track_id: str) -> None:
-        """Count the last stage."""
-        self._left(track_id, None)
-
-    def _left(self, track_id: str, stage: str | None) -> None:
-        if (left := self._stopwatch.enter(track_id, stage)) is not None:
-            self._metrics.stage_took(*left)
+    def finished(self, _track_id: str) -> None:
+        """Leave the last stage, with what is just being raised, if anything is."""
+        if (run := present()) is not None:
+            run.leave(sys.exception())

@@ -109,11 +109,11 @@ def _until(true: Callable[[], bool]) -> None:
 
 def test_metrics_are_served() -> None:
     metrics = Metrics()
-    metrics.track_ended("failed", "corrupt_media")
+    metrics.queue_was(7, 3.5)
     with serve_health(FakeWorker(), metrics, host="127.0.0.1", port=_free_port()) as port:
         status, page = _get(port, "/metrics")
     assert status == 200
-    assert 'audio_processor_tracks_total{error_code="corrupt_media",outcome="failed"} 1.0' in page
+    assert "audio_processor_queue_pending 7.0" in page
 
 
 def test_port_0_serves_nothing() -> None:
