@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Protocol
 
+from audio_processor.bounded_http import BoundedHTTPServer
 from audio_processor.errors import ConfigError
 from audio_processor.telemetry import Metrics
 
@@ -45,13 +46,12 @@ def serve_health(
         yield 0
         return
     try:
-        server = ThreadingHTTPServer((host, port), _handler(worker, metrics, stuck_after_s))
+        server = BoundedHTTPServer((host, port), _handler(worker, metrics, stuck_after_s))
     except OSError as error:
         raise ConfigError(
             f"worker.health_port: {host}:{port} cannot be served ({error.strerror}); "
             "choose another port, or 0 for none."
         ) from error
-    server.daemon_threads = True
     thread = Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from audio_processor.bounded_http import MAX_CONNECTIONS, BoundedHTTPServer
 from audio_processor.errors import ConfigError
 from audio_processor.health import STUCK_AFTER_S, serve_health
 from audio_processor.job import Job
@@ -39,8 +44,6 @@ def _get(port: int, path: str) -> tuple[int, str]:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -128,3 +131,53 @@ def test_a_port_in_use_names_the_key() -> None:
         serve_health(FakeWorker(), Metrics(), host="127.0.0.1", port=port),
     ):
         pass
+
+
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def test_idle_connections_keep_nobody_from_an_answer_and_cost_a_bounded_number_of_threads() -> None:
+    before = threading.active_count()
+    with (
+        serve_health(FakeWorker(), Metrics(), host="127.0.0.1", port=_free_port()) as port,
+        ExitStack() as held,
+    ):
+        for _ in range(3 * MAX_CONNECTIONS):
+            idle = held.enter_context(contextlib.closing(_connected(port)))
+            idle.sendall(b"GET /metr")
+        assert _get(port, "/live")[0] == 200
+        assert _get(port, "/ready") == (200, "ready\n")
+        assert _get(port, "/metrics")[0] == 200
+        # those that were cut end as soon as they see it
+        _until(lambda: threading.active_count() - before <= MAX_CONNECTIONS + 1)
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_cut_at_the_deadline() -> None:
+    class Handler(BaseHTTPRequestHandler):
+        pass
+
+    server = BoundedHTTPServer(("127.0.0.1", 0), Handler, deadline_s=0.5)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    cut = threading.Event()
+    try:
+        with contextlib.closing(_connected(server.server_address[1])) as slow:
+            slow.settimeout(0.05)
+
+            def trickle() -> bool:
+                try:
+                    slow.sendall(b"x")
+                    return slow.recv(1) == b""
+                except TimeoutError:
+                    return False
+                except OSError:
+                    return True
+
+            _until(trickle)
+            cut.set()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert cut.is_set()
