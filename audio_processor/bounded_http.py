@@ -74,7 +74,7 @@ class BoundedHTTPServer(ThreadingMixIn, HTTPServer):
                     break
                 self._cut(connection)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, *_: Any) -> None:
         """Say what is ours; a client that went away, or that was cut, is no news."""
         if not isinstance(sys.exception(), OSError):
             log.exception("endpoint failed")
