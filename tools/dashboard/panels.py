@@ -155,7 +155,7 @@ def spread(
         .filter_values(heatmap.FilterValueRange().le(1e-9))
     )
     if repeat is not None:
-        panel = panel.repeat(repeat).repeat_direction("h").max_per_row(3)
+        panel = panel.repeat(repeat).repeat_direction("h").max_per_row(4)
     target = _target(query, 0).range().format(prometheus_model.PromQueryFormat.HEATMAP)
     return panel.with_target(target)
 
