@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from audio_processor import __version__, wiring
+from audio_processor.aftermath import Aftermath
 from audio_processor.errors import (
     NameRejected,
     OutputConflict,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from audio_processor.breaker import Breaker
     from audio_processor.ending import Ended
     from audio_processor.mastering.preset import Preset
-    from audio_processor.outcome import Failed
     from audio_processor.pipeline import Line
     from audio_processor.ports import ObjectStore, Progress
     from audio_processor.worker import Worker
@@ -99,6 +99,7 @@ class AudioProcessor:
         self._breaker: Breaker | None = None
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
         self._store: ObjectStore | None = None
+        self._aftermath = Aftermath(self.queue, lambda: self.store, self.settings.storage)
 
     @classmethod
     def from_settings(
@@ -228,8 +229,8 @@ class AudioProcessor:
             worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
             options=options,
             breaker=self._open_breaker(),
-            before_failed=self._withdraw_unrecorded,
-            on_failed=self._move_to_failed,
+            before_failed=self._aftermath.withdraw_unrecorded,
+            on_failed=self._aftermath.move_to_failed,
             telling=self._observed.job,
         )
         with self._lock:
@@ -342,47 +343,7 @@ class AudioProcessor:
             self._buried += 1
         self._observed.buried(Ended(claim, failed))
         # on a thread of its own: the claim loop must not wait for a store that is slow
-        self._undertaker.submit(self._bury_objects, claim, failed)
-
-    def _bury_objects(self, claim: Claim, failed: Failed) -> None:
-        try:
-            self._withdraw_unrecorded(claim, failed)
-        except Exception as error:  # the row is right already
-            log.warning("ladder not withdrawn", upload_id=claim.upload_id, error=str(error))
-        self._move_to_failed(claim, failed)
-
-    def _withdraw_unrecorded(self, claim: Claim, _failed: Failed) -> None:
-        """Take a ladder off the air that an attempt published and did not live to record.
-
-        What an earlier run completed stays public. Raises ``StoreUnavailable``.
-        """
-        from audio_processor.delivery.replace import withdraw
-
-        record = self.queue.find(claim.upload_id)
-        attempts = () if record is None else record.history
-        if len(attempts) < 2 or any(attempt.outcome == "completed" for attempt in attempts):
-            return
-        prefix = f"{self.settings.storage.processed_prefix}{track_id_of(claim.file_name)}/"
-        if withdraw(self.store, prefix, claim.upload_id):
-            log.warning("ladder withdrawn", upload_id=claim.upload_id, prefix=prefix)
-
-    def _move_to_failed(self, claim: Claim, _failed: Failed) -> None:
-        """Move the raw object aside, unless another upload still needs the same one."""
-        storage = self.settings.storage
-        raw_key = storage.raw_prefix + claim.file_name
-        failed_key = storage.failed_prefix + claim.file_name
-        try:
-            track_id_of(claim.file_name)
-            if self.queue.file_needed_elsewhere(claim.upload_id, claim.file_name):
-                return
-            self.store.move(raw_key, failed_key)
-            record = self.queue.find(claim.upload_id)
-            if record is not None and record.status != FAILED:  # retried meanwhile: it needs it
-                self.store.move(failed_key, raw_key)
-        except (SourceMissing, NameRejected):
-            return
-        except Exception as error:  # the row is right already; the object stays where it is
-            log.warning("raw object not moved", upload_id=claim.upload_id, error=str(error))
+        self._undertaker.submit(self._aftermath.bury, claim, failed)
 
     def _open_breaker(self) -> Breaker:
         """For all workers of this process, since store and scratch folder are one."""
