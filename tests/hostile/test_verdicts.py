@@ -24,7 +24,7 @@ from tests.hostile.yard import Heard, Yard
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile-input.md"
 TABLE_BEGINS = "<!-- table: written by tests/hostile/test_verdicts.py -->\n"
-README = PAGE.parents[1] / "README.md"
+TROUBLESHOOTING = PAGE.with_name("troubleshooting.md")
 NEVER_IN_A_ROW = {
     *("config_error", "permanent_error", "lease_lost", "interrupted", "request_refused"),
     *("lease_lapsed", "unknown_upload", "upload_busy"),
@@ -93,8 +93,8 @@ def test_the_table_in_the_documentation_is_this_one() -> None:
 
 
 def test_every_code_that_a_row_may_have_is_explained() -> None:
-    """In the README's troubleshooting, with what to do."""
-    section = README.read_text("utf-8").split("**A track**")[1].split("\n## ")[0]
+    """In the troubleshooting page, with what to do."""
+    section = TROUBLESHOOTING.read_text("utf-8").split("\n## A track\n")[1].split("\n## ")[0]
     codes = {error.code for error in in_the_tree(AudioProcessorError)} - NEVER_IN_A_ROW
     codes |= {ATTEMPTS_EXHAUSTED, FFmpegFailed.code, AudioProcessorError.code}
     assert [code for code in sorted(codes) if f"`{code}" not in section] == []

@@ -41,9 +41,9 @@ def test_the_rights_are_those_that_the_tests_grant() -> None:
     for product in ("PostgreSQL", "MySQL and MariaDB"):
         for user in ("audio_owner", "audio_worker"):
             assert statements(f"{product}: {user}")
-    readme = (ROOT / "README.md").read_text()
+    deployment = (ROOT / "docs" / "deploy.md").read_text()
     for action in allowed_actions():
-        assert action in readme
+        assert action in deployment
 
 
 def test_every_setting_that_is_named_exists() -> None:
