@@ -5,7 +5,7 @@ PY := .venv/bin/python
 TRACK ?=
 SEED ?=
 
-.PHONY: help run test music check format lint types imports bench regress acceptance corpus setup setup-dev servers browser lock audit docs prometheus dashboard clean
+.PHONY: help run test music check format lint types imports bench bench-throughput regress acceptance corpus setup setup-dev servers browser lock audit docs prometheus dashboard clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ corpus: setup-dev  ## real music for tests and bench, from Debian's packages
 bench: setup-dev corpus  ## CPU cost of the line and of each preset; flat memory
 	@kept=0; for one in bench.cost bench.mastering "bench.mastering --flat" bench.flat; do \
 	  $(PY) -m $$one || kept=1; done; exit $$kept
+
+bench-throughput: setup-dev servers corpus  ## audio per second and use of the cores, against tracks at once
+	@$(PY) -m bench.throughput
 
 regress: setup-dev corpus  ## every preset against its goldens; UPDATE_GOLDENS=1 writes them anew
 	@$(PY) -m bench.regress

@@ -14,6 +14,7 @@ from audio_processor.cli import work
 from audio_processor.cli import queue
 from audio_processor.cli import mastering
 from audio_processor.cli import files
+from audio_processor.cli import capacity
 # isort: on
 
-__all__ = ["Exit", "app", "files", "main", "mastering", "queue", "work"]
+__all__ = ["Exit", "app", "capacity", "files", "main", "mastering", "queue", "work"]

@@ -1,0 +1,90 @@
+"""The bench at its smallest: so that it cannot rot, not for its figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import throughput
+from bench.back_ends import embedded
+from bench.process_tree import machine, usage
+from bench.throughput_plot import Bar, plot
+from tests.corpus import corpus_track_or_skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> throughput.Run:
+    track = corpus_track_or_skip("sad.ogg")
+    ended: list[int] = []
+    run = throughput.measure(
+        embedded(tmp_path_factory.mktemp("throughput")), [track], 2, ended=ended.append
+    )
+    assert ended == sorted(ended)
+    return run
+
+
+def test_a_daemon_is_measured(run: throughput.Run) -> None:
+    assert (run.tracks, run.concurrency) == (1, 2)
+    assert 44 < run.audio_s < 45
+    batch = run.batch
+    assert 0 < batch.python_cpu_s < batch.cpu_s, "FFmpeg's processes are counted too"
+    assert batch.cpu_s <= 1.1 * batch.wall_s * batch.cores, "no more than the machine has"
+    assert 0 < batch.utilisation <= batch.utilisation_of_what_was_left <= 1.1
+    assert run.processes >= 3, "the daemon and its encoders"
+    assert run.tree_rss_mib >= run.tree_pss_mib > 50
+    assert run.scratch_bytes > 100_000
+    assert run.delivered_bytes > 44 * 40_000
+
+
+def test_what_is_saved_can_be_read(run: throughput.Run, tmp_path: Path) -> None:
+    document = throughput.save([run], "embedded", 2, out=tmp_path)
+    assert json.loads((tmp_path / "throughput.json").read_text()) == json.loads(json.dumps(document))
+    assert document["runs"][0]["utilisation"] == run.busy.utilisation
+    ET.fromstring((tmp_path / "throughput.svg").read_text())
+
+
+def test_the_plot_shows_every_concurrency() -> None:
+    bars = [Bar(n, 10.0 * n, 9.0, 0.3 * n, 0.1) for n in (1, 2, 3)]
+    texts = [element.text for element in ET.fromstring(plot(bars)).iter() if element.text]
+    assert {"1", "2", "3", "30%", "90%", "20.0"} <= set(texts)
+
+
+def test_a_busy_machine_gives_no_verdict(run: throughput.Run) -> None:
+    quiet = replace(run.busy, cpu_s=run.busy.wall_s * run.busy.cores * 0.95, others_cpu_s=0.0)
+    quiet = replace(quiet, steal_s=0.0)
+    idle = replace(quiet, cpu_s=quiet.cpu_s * 0.5)
+    crowded = replace(idle, others_cpu_s=quiet.cpu_s * 0.5)
+    verdicts = {
+        name: next(iter(throughput.verdicts([replace(run, busy=busy)], 2)))[0]
+        for name, busy in (("quiet", quiet), ("idle", idle), ("crowded", crowded))
+    }
+    assert verdicts == {"quiet": True, "idle": False, "crowded": None}
+
+
+def test_children_are_counted_while_they_run_and_after() -> None:
+    burn = "import time\nuntil = time.process_time() + 0.3\nwhile time.process_time() < until: pass"
+    parent = (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-c', {burn!r}])\n"
+        "print('done', flush=True)\nsys.stdin.read()"
+    )
+    before = machine()
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        seen = usage(process.pid)
+        process.stdin.close()
+    assert seen.cpu_s >= 0.25
+    assert seen.own_cpu_s < seen.cpu_s
+    assert (machine() - before).busy_s >= 0.2
+    assert usage(2**22 + os.getpid()).cpu_s == 0, "a process that is not there"
