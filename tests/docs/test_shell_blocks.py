@@ -17,7 +17,7 @@ import pytest
 from tests.docs.command_lines import check_line, parses_as_shell
 from tests.docs.pages import README, ROOT, Block, blocks
 
-SHELL = blocks("sh")
+SHELL = [*blocks("sh"), *blocks("bash")]
 MAKES = [b for b in SHELL if all(line.startswith("make ") for line in b.commands)]
 NOT_RUN = [b for b in SHELL if b.word == "not run"]
 RUN = [b for b in SHELL if b not in MAKES and b not in NOT_RUN]
