@@ -51,13 +51,15 @@ def dashboard() -> model.Dashboard:
 
 
 def _variables() -> list[Builder[model.VariableModel]]:
-    info = f"{PREFIX}_build_info"
+    known = f"{PREFIX}_job_slots"
     return [
         build.DatasourceVariable("datasource").label("Prometheus").type("prometheus"),
         # ".*" also matches series without a namespace, as without Kubernetes
-        _labels("namespace", "Namespace", f"label_values({info}, namespace)").all_value(".*"),
-        _labels("job", "Job", f'label_values({info}{{namespace=~"$namespace"}}, job)'),
-        _labels("instance", "Worker", f"label_values({info}{{{FLEET}}}, instance)").all_value(".*"),
+        _labels("namespace", "Namespace", f"label_values({known}, namespace)").all_value(".*"),
+        _labels("job", "Job", f'label_values({known}{{namespace=~"$namespace"}}, job)'),
+        _labels("instance", "Worker", f"label_values({known}{{{FLEET}}}, instance)").all_value(
+            ".*"
+        ),
         _labels(
             "rendition",
             "Rendition",
