@@ -5,7 +5,7 @@ PY := .venv/bin/python
 TRACK ?=
 SEED ?=
 
-.PHONY: help run test music check format lint types imports bench bench-throughput regress acceptance corpus setup setup-dev servers browser lock audit docs prometheus dashboard clean
+.PHONY: help run test music check format lint types imports bench bench-throughput regress acceptance corpus setup setup-dev servers browser fdkaac lock audit docs prometheus dashboard clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +32,13 @@ prometheus: setup-dev  ## Prometheus and promtool for the alerts' tests, unpacke
 dashboard: setup-dev  ## the Grafana dashboard anew, from tools/dashboard
 	@$(PY) -m tools.dashboard
 
+fdkaac: setup-dev  ## fdkaac for the tests, from Debian's non-free, in a folder of its own
+	@tools/install-fdkaac.sh
+
 run: .venv/.runtime  ## ingest a demo track (or TRACK=path) on the embedded default
 	@$(PY) -m audio_processor ingest $(if $(TRACK),"$(TRACK)")
 
-test: setup-dev servers browser prometheus music  ## the whole suite, on real servers and a real player
+test: setup-dev servers browser fdkaac prometheus music  ## the whole suite, on real servers and a real player
 	@failed=0; $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/chaos || failed=1; \
 	  $(PY) -m pytest tests/chaos || failed=1; exit $$failed
 

@@ -26,13 +26,12 @@ from audio_processor.mastering.render import levelled, limited
 from audio_processor.mastering.studio import Studio
 from audio_processor.mastering.treatment import Treatment
 from audio_processor.media.binary import find_ffmpeg
-from audio_processor.media.encode import NativeAac
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.lossless import Container, PcmForm, write_pcm
 from audio_processor.model import Analysis, Blocks, Loudness, Mastering, Plan, Probe, Source
 from audio_processor.ports import Progress
 from audio_processor.settings import Settings
-from audio_processor.workbench import Workbench, process_limits
+from audio_processor.workbench import Workbench, open_encoder, process_limits
 
 CEILING_TOLERANCE_DB = 0.1
 """How far an independent meter may read a limited signal over its ceiling; DESIGN's promise."""
@@ -117,13 +116,14 @@ def master_file(
     """
     container = container_of(target, form)
     binary = find_ffmpeg(settings.ffmpeg.path)
+    encoder = open_encoder(settings.encoder, binary)
     with _folder_beside(target) as scratch:
         supervisor = Supervisor(binary, scratch, process_limits(settings.limits))
         if container == "m4a":
             best = max(settings.ladder.tiers, key=lambda tier: tier.bit_rate)
             ladder = settings.ladder.model_copy(update={"tiers": (best,)})
             settings = settings.model_copy(update={"ladder": ladder})
-        bench = Workbench(settings, studio, supervisor, NativeAac(), scratch)
+        bench = Workbench(settings, studio, supervisor, encoder, scratch)
         source = Source(file.resolve(), file.name, file.stem, file.stat().st_size, "")
         try:
             job = _prepare(bench, source, wish, progress)

@@ -154,17 +154,21 @@ def open_studio(settings: Settings, references: Mapping[str, Profile] | None = N
 
 
 def build_line(settings: Settings, store: ObjectStore, queue: Queue) -> Line:
-    """Return the line with everything it needs. Raises ``ConfigError``: FFmpeg or scratch."""
+    """Return the line with everything it needs.
+
+    Raises ``ConfigError``: no FFmpeg, no encoder as asked for, no scratch folder.
+    """
     from audio_processor.media.binary import find_ffmpeg
-    from audio_processor.media.encode import NativeAac
     from audio_processor.media.placement import ANYWHERE, placement
     from audio_processor.pipeline import Line
     from audio_processor.scratch import Scratch
+    from audio_processor.workbench import open_encoder
 
+    binary = find_ffmpeg(settings.ffmpeg.path)
     return Line(
         settings=settings,
-        binary=find_ffmpeg(settings.ffmpeg.path),
-        encoder=NativeAac(),
+        binary=binary,
+        encoder=open_encoder(settings.encoder, binary),
         placement=placement(granted_cpus()) if settings.ffmpeg.pin_cpus else ANYWHERE,
         store=store,
         scratch=Scratch(settings.scratch_folder()),

@@ -25,8 +25,11 @@ from audio_processor.mastering.profile import Profile, ProfileMeter
 from audio_processor.mastering.studio import Studio
 from audio_processor.mastering.tiers import TierForecast, levelled_envelope
 from audio_processor.mastering.treatment import Treatment
+from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import Decoder, decode
-from audio_processor.media.encode import Encoder
+from audio_processor.media.encode import Encoder, NativeAac
+from audio_processor.media.fdkaac import Fdkaac
+from audio_processor.media.fdkaac_binary import find_fdkaac
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
 from audio_processor.media.probe import MediaLimits, probe
 from audio_processor.model import (
@@ -40,7 +43,7 @@ from audio_processor.model import (
     Spectrum,
     Verified,
 )
-from audio_processor.settings import LimitSettings, Settings, TierSettings
+from audio_processor.settings import EncoderSettings, LimitSettings, Settings, TierSettings
 
 
 def _silent(_fraction: float) -> None:
@@ -154,6 +157,7 @@ class Workbench:
                 plan=plan,
                 verified=verified,
                 segment_duration_s=self.settings.ladder.segment_duration_s,
+                encoder_versions=self.encoder.versions,
                 folder=self.folder / "package",
             ),
         )
@@ -212,6 +216,13 @@ class _Ears:
             for block in chain(RepairSpikes()(decoder, rate_hz), rate_hz):
                 meter.push(block)
         return meter.result()
+
+
+def open_encoder(settings: EncoderSettings, ffmpeg: FFmpegBinary) -> Encoder:
+    """Return the encoder that is asked for. Raises ``ConfigError`` where it is not to be had."""
+    if settings.name == "fdkaac":
+        return Fdkaac(find_fdkaac(settings.path, ffmpeg))
+    return NativeAac()
 
 
 def process_limits(limits: LimitSettings) -> ProcessLimits:

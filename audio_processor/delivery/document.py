@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from audio_processor.model import LimitedBy, PlanMode, RangeMode
+from audio_processor.model import EncoderName, LimitedBy, PlanMode, RangeMode
 
 
 class Levels(TypedDict):
@@ -127,11 +127,12 @@ class PlanFacts(TypedDict):
 
 
 class Encode(TypedDict):
-    """One way to encode a tier."""
+    """One way to encode a tier; ``coder`` and ``tns`` are choices of FFmpeg's encoder alone."""
 
+    encoder: EncoderName
     ceiling_dbtp: float
-    coder: Literal["twoloop", "fast"]
-    tns: bool
+    coder: Literal["twoloop", "fast"] | None
+    tns: bool | None
     trim_db: float
     dips: int
 

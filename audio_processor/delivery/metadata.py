@@ -15,6 +15,7 @@ from audio_processor.delivery.playlist import AAC_LC, PLAYLIST_NAME, target_dura
 from audio_processor.model import (
     Analysis,
     Candidate,
+    EncoderName,
     HlsRendition,
     Loudness,
     M4a,
@@ -216,10 +217,10 @@ def _rendition(rendition: Rendition, hls: HlsRendition, digest: str) -> doc.Rend
         "source_frames": encoded.source_frames,
         "loudness": _loudness(rendition.measured),
         "limited_by": rendition.limited_by,
-        "encode": _candidate(encoded.candidate),
+        "encode": _candidate(encoded.candidate, encoded.encoder),
         "candidates": [
             {
-                "encode": _candidate(result.candidate),
+                "encode": _candidate(result.candidate, encoded.encoder),
                 "measured": _loudness(result.measured),
                 "accepted": result.accepted,
             }
@@ -228,11 +229,13 @@ def _rendition(rendition: Rendition, hls: HlsRendition, digest: str) -> doc.Rend
     }
 
 
-def _candidate(candidate: Candidate) -> doc.Encode:
+def _candidate(candidate: Candidate, encoder: EncoderName) -> doc.Encode:
+    is_native = encoder == "aac"
     return {
+        "encoder": encoder,
         "ceiling_dbtp": _level(candidate.ceiling_dbtp),
-        "coder": candidate.coder,
-        "tns": candidate.tns,
+        "coder": candidate.coder if is_native else None,
+        "tns": candidate.tns if is_native else None,
         "trim_db": _level(candidate.trim_db),
         "dips": len(candidate.dips),
     }

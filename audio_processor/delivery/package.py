@@ -57,6 +57,7 @@ class PackageInputs:
     plan: Plan
     verified: Verified
     segment_duration_s: float
+    encoder_versions: Mapping[str, str]
     folder: Path
     """An empty or missing folder of the job's own, for what is made here."""
 
@@ -101,7 +102,7 @@ def package(supervisor: Supervisor, given: PackageInputs) -> Package:
             m4a=m4a,
             m4a_sha256=_sha256([m4a.path]),
             segment_duration_s=given.segment_duration_s,
-            tools=tool_versions(supervisor.binary),
+            tools={**tool_versions(supervisor.binary), **given.encoder_versions},
             processed_at=datetime.now(UTC),
         )
     )

@@ -6,6 +6,7 @@ error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 FRAME_SAMPLES = 1024
@@ -28,27 +29,49 @@ def count_frames(path: Path, sample_rate_hz: int) -> int:
     Raises ``ValueError`` unless every frame is whole, AAC-LC, stereo, of this rate, without
     a checksum, and alone in its ADTS frame: what FFmpeg's muxer writes.
     """
-    fixed = _fixed_header(sample_rate_hz)
-    frames = passed = 0
-    rest = b""
-    # in pieces: the pages of a mapped file count as memory of ours, hundreds of MB for hours
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            data = rest + piece
-            count, end = _whole_frames(data, fixed, passed)
-            frames += count
-            passed += end
-            rest = data[end:]
-    if rest:
-        raise ValueError(f"the ADTS frame at byte {passed} is cut short")
+    frames = sum(len(offsets) - 1 for _, offsets in _pieces(path, sample_rate_hz))
     if not frames:
         raise ValueError("no AAC frame was written")
     return frames
 
 
-def _whole_frames(data: bytes, fixed: bytes, passed: int) -> tuple[int, int]:
-    """Return how many whole frames ``data`` begins with, and where the last of them ends."""
-    frames = at = 0
+def copy_frames(path: Path, target: Path, sample_rate_hz: int, *, first: int, count: int) -> None:
+    """Write ``count`` of the file's frames to ``target``, from the one with number ``first`` on.
+
+    Raises ``ValueError`` where there are fewer, and as ``count_frames`` does.
+    """
+    passed, last = 0, first + count
+    with target.open("wb") as out:
+        for data, offsets in _pieces(path, sample_rate_hz):
+            here = len(offsets) - 1
+            start, end = (min(max(at - passed, 0), here) for at in (first, last))
+            out.write(data[offsets[start] : offsets[end]])
+            passed += here
+    if passed < last:
+        raise ValueError(f"it holds {passed} AAC frames where {last} are needed")
+
+
+def _pieces(path: Path, sample_rate_hz: int) -> Iterator[tuple[bytes, list[int]]]:
+    """Yield the file in pieces of whole frames, and where in it each begins and the last ends."""
+    fixed = _fixed_header(sample_rate_hz)
+    passed = 0
+    rest = b""
+    # in pieces: the pages of a mapped file count as memory of ours, hundreds of MB for hours
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            data = rest + piece
+            offsets = _frame_offsets(data, fixed, passed)
+            yield data, offsets
+            passed += offsets[-1]
+            rest = data[offsets[-1] :]
+    if rest:
+        raise ValueError(f"the ADTS frame at byte {passed} is cut short")
+
+
+def _frame_offsets(data: bytes, fixed: bytes, passed: int) -> list[int]:
+    """Return where each whole frame that ``data`` begins with starts, and where the last ends."""
+    offsets = [0]
+    at = 0
     while at + _HEADER_BYTES <= len(data):
         header = data[at : at + _HEADER_BYTES]
         if header[:3] != fixed[:3] or header[3] & 0xFC != fixed[3]:
@@ -61,8 +84,8 @@ def _whole_frames(data: bytes, fixed: bytes, passed: int) -> tuple[int, int]:
         if at + length > len(data):
             break
         at += length
-        frames += 1
-    return frames, at
+        offsets.append(at)
+    return offsets
 
 
 def _fixed_header(sample_rate_hz: int) -> bytes:

@@ -12,7 +12,6 @@ from pathlib import Path
 from audio_processor.errors import ConfigError
 from audio_processor.mastering.studio import Studio
 from audio_processor.media.binary import find_ffmpeg
-from audio_processor.media.encode import NativeAac
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.ports import ObjectStore, Progress
 from audio_processor.reporting import abx
@@ -21,7 +20,7 @@ from audio_processor.reporting.page import page
 from audio_processor.reporting.rows import UploadRow
 from audio_processor.reporting.upload import gather_upload
 from audio_processor.settings import Settings
-from audio_processor.workbench import Workbench, process_limits
+from audio_processor.workbench import Workbench, open_encoder, process_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +57,10 @@ def report_file(
     """
     _check(order)
     with _folder(settings) as folder, _told(progress, file.stem):
-        supervisor = Supervisor(
-            find_ffmpeg(settings.ffmpeg.path), folder, process_limits(settings.limits)
-        )
-        bench = Workbench(settings, studio, supervisor, NativeAac(), folder)
+        binary = find_ffmpeg(settings.ffmpeg.path)
+        supervisor = Supervisor(binary, folder, process_limits(settings.limits))
+        encoder = open_encoder(settings.encoder, binary)
+        bench = Workbench(settings, studio, supervisor, encoder, folder)
         gathered = gather_file(file, bench, progress, wish=wish)
         return _write(gathered, order, progress, file.stem)
 

@@ -5,6 +5,7 @@ from audio_processor.settings.load import Loaded, load, load_settings, with_over
 from audio_processor.settings.mastering import MasteringSettings
 from audio_processor.settings.root import Settings
 from audio_processor.settings.runtime import (
+    EncoderSettings,
     FFmpegSettings,
     LimitSettings,
     LoggingSettings,
@@ -26,6 +27,7 @@ from audio_processor.settings.signal import (
 __all__ = [
     "CacheControlSettings",
     "DatabaseSettings",
+    "EncoderSettings",
     "FFmpegSettings",
     "LadderSettings",
     "LimitSettings",

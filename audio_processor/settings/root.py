@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from audio_processor.settings.base import Problem, check
 from audio_processor.settings.mastering import MasteringSettings
 from audio_processor.settings.runtime import (
+    EncoderSettings,
     FFmpegSettings,
     LimitSettings,
     LoggingSettings,
@@ -27,6 +28,9 @@ from audio_processor.settings.signal import (
 
 if TYPE_CHECKING:
     from audio_processor.model import Targets, Tier
+
+
+_LEAST_FDKAAC_BIT_RATE = 10_000
 
 
 class Settings(BaseSettings):
@@ -48,6 +52,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     limits: LimitSettings = LimitSettings()
     ffmpeg: FFmpegSettings = FFmpegSettings()
+    encoder: EncoderSettings = EncoderSettings()
     scratch: ScratchSettings = ScratchSettings()
     logging: LoggingSettings = LoggingSettings()
 
@@ -72,6 +77,12 @@ class Settings(BaseSettings):
                 yield Problem(
                     f"ladder.tiers[{index}].first_ceiling_dbtp",
                     f"must be at most loudness.delivered_true_peak_dbtp, {most}",
+                )
+            if self.encoder.name == "fdkaac" and tier.bit_rate < _LEAST_FDKAAC_BIT_RATE:
+                yield Problem(
+                    f"ladder.tiers[{index}].bit_rate",
+                    f'must be at least {_LEAST_FDKAAC_BIT_RATE} for encoder.name = "fdkaac", '
+                    "which takes a smaller number for kilobits",
                 )
 
     @model_validator(mode="after")

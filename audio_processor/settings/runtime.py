@@ -132,6 +132,24 @@ class FFmpegSettings(Group):
     )
 
 
+class EncoderSettings(Group):
+    """Which AAC encoder makes the renditions and the `.m4a`."""
+
+    name: Literal["aac", "fdkaac"] = setting(
+        "aac",
+        "`aac` is FFmpeg's own. `fdkaac` runs the Fraunhofer encoder as a process of its own: "
+        "better at every rate, and cheaper. It is not shipped: its licence is for you to read "
+        "(docs/decisions/0025). Where it is asked for and missing, nothing starts.",
+        also=("kind", "codec", "encoder"),
+    )
+    path: Path | None = setting(
+        None,
+        "The `fdkaac` binary; else `fdkaac` on PATH.",
+        also=("binary", "executable"),
+        example="/usr/bin/fdkaac",
+    )
+
+
 class ScratchSettings(Group):
     """Where a track lies while it is worked on."""
 

@@ -191,5 +191,6 @@ def inputs(
         plan=Plan("limited", 4.3, -2.0, None, -14.0, 6.3, -2.0, 1.7, None),
         verified=verified(encodes),
         segment_duration_s=segment_duration_s,
+        encoder_versions={},
         folder=folder,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_processor.media import argv
+from audio_processor.media import argv, fdkaac
 from audio_processor.model import Candidate, Tier
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -25,6 +25,8 @@ LINES = {
     "encode_low_fast_no_tns": argv.encode_aac(
         Path("/job/low.aac"), Tier("low", 48_000, 24_000), Candidate(-3.5, "fast", tns=False)
     ),
+    "fdkaac_high": fdkaac.arguments(Tier("high", 128_000, 44_100), Path("/job/high.aac")),
+    "fdkaac_low": fdkaac.arguments(Tier("low", 48_000, 24_000), Path("/job/low.aac")),
     "encode_wav": argv.encode_pcm(Path("/job/x.wav"), "wav", "pcm_s24le", 24, 44_100, {}),
     "encode_flac": argv.encode_pcm(
         Path("/job/x.flac"), "flac", "flac", 24, 96_000, {"title": "-i a=b", "artist": "Ω"}
