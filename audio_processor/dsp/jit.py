@@ -12,12 +12,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
 
 import numba
 
+from audio_processor.dsp.prebuilt import ReadOnlyCache, choose_prebuilt
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+KERNELS: list[Any] = []
+"""Every kernel of the modules that are loaded: numba's dispatchers, with what each compiled."""
+
+_PREBUILT = choose_prebuilt()
 
 
 def kernel(
@@ -32,10 +40,15 @@ def kernel(
     flags = ({"contract"} if contract else set()) | ({"reassoc", "nsz"} if reassociate else set())
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        try:
-            return numba.njit(nogil=True, cache=True, fastmath=flags)(function)
-        except RuntimeError:  # no folder that can be written to: compile in each process
-            return numba.njit(nogil=True, fastmath=flags)(function)
+        compiled: Any = numba.njit(nogil=True, fastmath=flags)(function)
+        KERNELS.append(compiled)
+        if _PREBUILT is not None:
+            compiled._cache = ReadOnlyCache(function, _PREBUILT)
+        else:
+            with suppress(RuntimeError):  # no folder to write to: every process compiles anew
+                compiled.enable_caching()
+        kept: Callable[P, R] = compiled
+        return kept
 
     return decorate
 
