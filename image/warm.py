@@ -1,0 +1,139 @@
+"""Compile every kernel for every level that this CPU has: ``warm.py FOLDER``, at an image's build.
+
+It does what the program does, by its own commands, on short music: every preset, a match, mono
+and stereo, export, report. numba keeps what that compiled in ``FOLDER/<level>``, one process a
+level, from where ``audio_processor.dsp.prebuilt`` loads it. A kernel that no command reached is
+an error: it would be compiled in every pod.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import struct
+import subprocess
+import sys
+import tempfile
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import audio_processor
+
+DEMO_S = 12.0
+PROFILE = "house"
+
+
+def main(folder: Path) -> None:
+    """Fill the folder, one level after another."""
+    import llvmlite.binding  # type: ignore[import-untyped]  # publishes none
+
+    from audio_processor.dsp.prebuilt import LEVELS
+
+    features = llvmlite.binding.get_host_cpu_features()
+    has = {name for name, present in features.items() if present}
+    mine = [level for level in LEVELS if level.machine == platform.machine()]
+    for level in mine:
+        if not level.features <= has:
+            # its code cannot run here, so it cannot be compiled by running
+            print(f"warm: {level.name} left out: this CPU lacks {sorted(level.features - has)}")
+            continue
+        told = {
+            "NUMBA_CPU_NAME": level.name,
+            "NUMBA_CPU_FEATURES": "",
+            "NUMBA_CACHE_DIR": os.fspath(folder / level.name),
+        }
+        subprocess.run(
+            [sys.executable, os.fspath(Path(__file__).absolute()), "--here"],
+            env={**os.environ, **told},
+            check=True,
+        )
+
+
+def warm_here() -> None:
+    """Run everything in this process, for the level that the environment names."""
+    with tempfile.TemporaryDirectory() as there:
+        os.chdir(there)
+        os.environ["AUDIO_PROCESSOR__MASTERING__PROFILES"] = json.dumps({PROFILE: "house.toml"})
+        os.environ["AUDIO_PROCESSOR__WORKER__HEALTH_PORT"] = "0"
+        _render_music()
+        from audio_processor.cli import app
+
+        for command in _commands():
+            print("warm:", *command, flush=True)
+            exit_code = app(list(command), standalone_mode=False)
+            if exit_code not in {None, 0}:
+                sys.exit(f"warm: {' '.join(command)} ended with {exit_code}")
+    unreached = sorted(_unreached())
+    if unreached:
+        sys.exit(f"warm: no command has compiled {', '.join(unreached)}")
+
+
+def _render_music() -> None:
+    from audio_processor.demo import render_demo
+
+    render_demo(Path("stereo.wav"), duration_s=DEMO_S)
+    with wave.open("stereo.wav", "rb") as stereo, wave.open("mono.wav", "wb") as mono:
+        frames = stereo.readframes(stereo.getnframes())
+        width = stereo.getsampwidth()
+        mono.setnchannels(1)
+        mono.setsampwidth(width)
+        mono.setframerate(stereo.getframerate())
+        step = 2 * width
+        mono.writeframes(b"".join(frames[at : at + width] for at in range(0, len(frames), step)))
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    from audio_processor.settings.mastering import PRESETS
+
+    yield "profile", "build", "stereo.wav", "--output", "house.toml"
+    for preset in (*PRESETS, "auto"):
+        yield "ingest", "stereo.wav", "--mastering", json.dumps({"preset": preset})
+    yield "ingest", "stereo.wav", "--mastering", json.dumps({"reference": PROFILE})
+    yield "ingest", "mono.wav"
+    yield "validate", "data/store/mwonya_audio_tracks/stereo"
+    yield "analyze", "mono.wav"
+    yield "master", "stereo.wav", "16.wav", "--bit-depth", "16", "--reference", "mono.wav"
+    yield "master", "stereo.wav", "24.flac", "--bit-depth", "24", "--preset", "edm"
+    yield "ingest", "stereo.wav", "--mastering", json.dumps({"stages": _every_stage()})
+    yield "master", "stereo.wav", "float.wav", "--bit-depth", "32"
+    _add_spike(Path("float.wav"))
+    yield "ingest", "float.wav"
+    yield "report", "stereo.wav", "--output", "report.html", "--abx", "abx"
+
+
+def _every_stage() -> dict[str, object]:
+    """Return a wish for every stage at once, with what no preset asks of one."""
+    from audio_processor.mastering.catalogue import STAGES
+
+    return {**dict.fromkeys(STAGES, True), "width": {"microshift_percent": 50}}
+
+
+def _add_spike(wav: Path) -> None:
+    """Put into a float wav what a decoder makes of a damaged frame: one sample at +40 dBFS."""
+    data = bytearray(wav.read_bytes())
+    begin = data.index(b"data") + 8
+    struct.pack_into("<f", data, begin + (len(data) - begin) // 8 * 4, 100.0)
+    wav.write_bytes(data)
+
+
+def _unreached() -> Iterator[str]:
+    """Yield the kernels of the whole package that nothing was compiled of."""
+    for module in pkgutil.walk_packages(audio_processor.__path__, "audio_processor."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    from audio_processor.dsp.jit import KERNELS
+
+    for kernel in KERNELS:
+        if not kernel.signatures:
+            yield f"{kernel.py_func.__module__}.{kernel.py_func.__qualname__}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--here"]:
+        warm_here()
+    else:
+        main(Path(sys.argv[1]).absolute())
