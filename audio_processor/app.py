@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from audio_processor.breaker import Breaker
     from audio_processor.ending import Ended
     from audio_processor.mastering.preset import Preset
+    from audio_processor.observed import Observed
     from audio_processor.pipeline import Line
     from audio_processor.ports import ObjectStore, Progress
     from audio_processor.worker import Worker
@@ -90,7 +91,6 @@ class AudioProcessor:
         self.queue.on_buried = self._bury
         self._buried = 0
         self.metrics = Metrics(loudness_lufs=self.settings.loudness.integrated_lufs)
-        self._observed = wiring.observed(self.metrics)
         self._progress: Progress = Progresses(RunProgress(), progress or NullProgress())
         self._lock = threading.RLock()
         self._workers: set[Worker] = set()
@@ -99,6 +99,7 @@ class AudioProcessor:
         self._breaker: Breaker | None = None
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
         self._store: ObjectStore | None = None
+        self._observed: Observed | None = None
         self._aftermath = Aftermath(self.queue, lambda: self.store, self.settings.storage)
 
     @classmethod
@@ -223,22 +224,23 @@ class AudioProcessor:
         from audio_processor.worker import Worker
 
         line, options = self._open_line(), wiring.worker_options(self.settings)
+        observed = self._open_observed()
         worker = Worker(
-            self._observed.queue(self.queue),
+            observed.queue(self.queue),
             lambda job: line.run(job, self._progress),
             worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
             options=options,
             breaker=self._open_breaker(),
             before_failed=self._aftermath.withdraw_unrecorded,
             on_failed=self._aftermath.move_to_failed,
-            telling=self._observed.job,
+            telling=observed.job,
         )
         with self._lock:
             self._workers.add(worker)
             if self._stopped:
                 worker.stop()
         try:
-            with self._observed.worker(
+            with observed.worker(
                 worker, line.scratch, slots=options.concurrency, look=lambda: self.queue.depth()
             ):
                 yield worker
@@ -275,6 +277,9 @@ class AudioProcessor:
             if self._line is not None:
                 self._line.scratch.close()
                 self._line = None
+            if self._observed is not None:
+                self._observed.close()
+                self._observed = None
             self.queue.close()
 
     def __enter__(self) -> AudioProcessor:
@@ -341,7 +346,7 @@ class AudioProcessor:
         failed = Failed(error_code, error_message)
         with self._lock:
             self._buried += 1
-        self._observed.buried(Ended(claim, failed))
+        self._open_observed().buried(Ended(claim, failed))
         # on a thread of its own: the claim loop must not wait for a store that is slow
         self._undertaker.submit(self._aftermath.bury, claim, failed)
 
@@ -358,13 +363,22 @@ class AudioProcessor:
                 self._breaker = Breaker(ask)
             return self._breaker
 
+    def _open_observed(self) -> Observed:
+        with self._lock:
+            if self._observed is None:
+                self._observed = wiring.observed(self.metrics, self.settings)
+            return self._observed
+
     def _open_line(self) -> Line:
         with self._lock:
             if self._line is None:
-                queue = self._observed.queue(self.queue)
+                observed = self._open_observed()
+                queue = observed.queue(self.queue)
                 self._line = wiring.build_line(self.settings, self.store, queue)
-                self._observed.built_of(
-                    version=__version__, ffmpeg=self._line.binary.version, encoder="aac"
+                observed.built_of(
+                    version=__version__,
+                    ffmpeg=self._line.binary.version,
+                    encoder=self.settings.encoder.name,
                 )
             return self._line
 

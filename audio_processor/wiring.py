@@ -6,6 +6,7 @@ that only look at the queue start at once.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from audio_processor.ports import ObjectStore, Queue
     from audio_processor.storage import Observe
     from audio_processor.telemetry import Metrics
+    from audio_processor.telemetry.run import Listener
     from audio_processor.worker import WorkerOptions
 
 DatabaseType = Literal["mysql", "postgresql", "sqlite"]
@@ -177,12 +179,23 @@ def build_line(settings: Settings, store: ObjectStore, queue: Queue) -> Line:
     )
 
 
-def observed(metrics: Metrics) -> Observed:
-    """Return who is told of jobs, workers and the queue's calls: the log and the metrics."""
+def observed(metrics: Metrics, settings: Settings) -> Observed:
+    """Return who is told of jobs, workers and the queue's calls: log, metrics, perhaps traces.
+
+    Raises ``ConfigError`` where traces are asked for and cannot be had.
+    """
     from audio_processor.observed import Observed
     from audio_processor.telemetry.job_log import JobLog
+    from audio_processor.telemetry.logs import Masker
+    from audio_processor.telemetry.tracing import traces_wanted
 
-    return Observed(metrics, [JobLog()])
+    listeners: list[Listener] = [JobLog()]
+    if traces_wanted(settings.tracing.enabled, os.environ):
+        from audio_processor.telemetry.traces import Traces
+
+        # first, so that every line of a job has its trace's id
+        listeners.insert(0, Traces(mask=Masker(settings.secrets()).mask))
+    return Observed(metrics, listeners)
 
 
 def judge_ladder(where: str, settings: Settings) -> Report:

@@ -128,6 +128,17 @@ def _stopping_on_signals(processor: AudioProcessor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def leave_metrics(processor: AudioProcessor) -> None:
+    """Write the metrics where the settings say, if they do: for commands that nobody scrapes."""
+    from audio_processor.telemetry.metrics import leave
+
+    if (path := processor.settings.metrics.textfile) is not None:
+        try:
+            leave(processor.metrics, path)
+        except OSError as error:  # the tracks are done all the same
+            typer.echo(f"audio-processor: metrics.textfile: {path}: {error.strerror}", err=True)
+
+
 def the_console() -> Console:
     """Return what tables are printed on."""
     from rich.console import Console

@@ -12,6 +12,7 @@ from audio_processor.cli.shared import (
     ConfigOption,
     MasteringOption,
     checked,
+    leave_metrics,
     processor_of,
     the_console,
 )
@@ -46,6 +47,7 @@ def once(config: ConfigOption = None) -> None:
     """
     with processor_of(config, show_progress=the_console().is_terminal) as processor:
         successful, failed = processor.process_pending_tracks()
+        leave_metrics(processor)
     typer.echo(f"{successful} completed, {failed} not completed")
     raise typer.Exit(Exit.FAILED if failed else Exit.FINE)
 

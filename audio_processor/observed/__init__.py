@@ -31,6 +31,7 @@ class Observed:
         jobs = JobObserver(metrics, listeners)
         self.job, self.buried = jobs.job, jobs.buried
         self._metrics = metrics
+        self._listeners = tuple(listeners)
         self._workers = WorkersShown(metrics)
 
     def queue(self, queue: Queue) -> Queue:
@@ -48,6 +49,11 @@ class Observed:
                 return
             with depth_watched(look, self._metrics):
                 yield
+
+    def close(self) -> None:
+        """Let go of the listeners; what they still have to send they may try for seconds."""
+        for listener in self._listeners:
+            listener.close()
 
     def built_of(self, *, version: str, ffmpeg: str, encoder: str) -> None:
         """Say with which tools tracks are made."""

@@ -3,6 +3,7 @@
 from audio_processor.settings.cpus import granted_cpus
 from audio_processor.settings.load import Loaded, load, load_settings, with_overrides
 from audio_processor.settings.mastering import MasteringSettings
+from audio_processor.settings.observing import MetricsSettings, TracingSettings
 from audio_processor.settings.root import Settings
 from audio_processor.settings.runtime import (
     EncoderSettings,
@@ -36,10 +37,12 @@ __all__ = [
     "LoudnessRangeSettings",
     "LoudnessSettings",
     "MasteringSettings",
+    "MetricsSettings",
     "ScratchSettings",
     "Settings",
     "StorageSettings",
     "TierSettings",
+    "TracingSettings",
     "WorkerSettings",
     "granted_cpus",
     "load",

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from audio_processor.settings.base import Problem, check
 from audio_processor.settings.mastering import MasteringSettings
+from audio_processor.settings.observing import MetricsSettings, TracingSettings
 from audio_processor.settings.runtime import (
     EncoderSettings,
     FFmpegSettings,
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
     encoder: EncoderSettings = EncoderSettings()
     scratch: ScratchSettings = ScratchSettings()
     logging: LoggingSettings = LoggingSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def settings_customise_sources(

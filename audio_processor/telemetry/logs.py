@@ -198,7 +198,13 @@ def _formatter(
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
         ]
-    return _MaskingFormatter(masker, processors=[*common, *last], keep_exc_info=True)
+    return _MaskingFormatter(
+        masker,
+        processors=[*common, *last],
+        # the queue's and the storage's lines come by ``logging``: they have a job's ids too
+        foreign_pre_chain=[structlog.contextvars.merge_contextvars],
+        keep_exc_info=True,
+    )
 
 
 def _from_record(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

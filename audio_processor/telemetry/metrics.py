@@ -6,9 +6,11 @@ it is measured, is in docs/decisions/0024-what-is-measured-where.md.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_processor.errors import AudioProcessorError
@@ -235,18 +237,37 @@ class Metrics(Listener):
         return Histogram(PREFIX + name, about, labels, buckets=buckets_, registry=self.registry)
 
 
+def leave(metrics: Metrics, path: Path) -> None:
+    """Write the page for a textfile collector, whole or not at all. Raises ``OSError``.
+
+    Without ``process_*``: those series of the same names are node_exporter's own.
+    """
+    from prometheus_client import generate_latest
+
+    half = path.with_name(f".{path.name}.{os.getpid()}")  # no *.prom: nobody reads it
+    try:
+        half.write_bytes(generate_latest(_Page(metrics.registry, without="process_")))
+        half.chmod(0o644)  # the collector is another user
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
 class _Page:
     """A registry without the client's ``_created`` series: a third of a page that nobody asks for.
 
     The client's own switch for them is one for the whole process, which is not ours to turn.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, without: str | None = None) -> None:
         self._registry = registry
+        self._without = without
 
     def collect(self) -> Iterator[Metric]:
         """Yield the registry's metrics."""
         for metric in self._registry.collect():
+            if self._without is not None and metric.name.startswith(self._without):
+                continue
             metric.samples = [s for s in metric.samples if not s.name.endswith("_created")]
             yield metric
 

@@ -90,6 +90,9 @@ class Listener:
     def ended(self, run: Run, /, end: End) -> None:
         """The job has ended; its row says so, or is another's."""
 
+    def close(self) -> None:
+        """No more will be told."""
+
 
 @dataclass(eq=False, slots=True)
 class Run:

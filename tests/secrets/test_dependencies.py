@@ -20,6 +20,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 SETS = (
     "requirements",
+    "requirements-otel",
     "requirements-dev",
     "requirements-build",
     "requirements-audit",
