@@ -35,6 +35,9 @@ dashboard: setup-dev  ## the Grafana dashboard anew, from tools/dashboard
 fdkaac: setup-dev  ## fdkaac for the tests, from Debian's non-free, in a folder of its own
 	@tools/install-fdkaac.sh
 
+kubernetes: setup-dev  ## helm for the tests of the chart (kubectl comes with setup-dev)
+	@tools/install-helm.sh
+
 run: .venv/.runtime  ## ingest a demo track (or TRACK=path) on the embedded default
 	@$(PY) -m audio_processor ingest $(if $(TRACK),"$(TRACK)")
 
@@ -83,6 +86,10 @@ audit: setup-dev  ## known vulnerabilities of what is locked (exit 3: the adviso
 
 docs: setup-dev  ## the pages as a site, in build/site; what does not hold fails it
 	@tools/docs.sh
+
+image-test: setup-dev  ## the image, built and run for real without an engine (root; ~10 minutes)
+	@tools/install-builders.sh
+	@tests/image/build.sh build/image && $(PY) -m tests.image.container build/image
 
 chaos: setup-dev servers  ## real workers on real servers, everything around them breaking (SEED=…)
 	@$(PY) -W ignore -m tests.chaos $(if $(SEED),--seed $(SEED))
