@@ -1,0 +1,140 @@
+{{- define "audio-processor.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* 40 characters leave room for what is added to it */}}
+{{- define "audio-processor.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "audio-processor.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "audio-processor.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "audio-processor.selector" -}}
+app.kubernetes.io/name: {{ include "audio-processor.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "audio-processor.labels" -}}
+{{ include "audio-processor.selector" . }}
+app.kubernetes.io/part-of: audio-processor
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* what a pod carries: no label that changes with the chart alone */}}
+{{- define "audio-processor.podLabels" -}}
+{{ include "audio-processor.selector" . }}
+app.kubernetes.io/part-of: audio-processor
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end -}}
+
+{{- define "audio-processor.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* the settings as the environment wants them; a large number is not to become 4e+09 */}}
+{{- define "audio-processor.environment" -}}
+{{- range $key, $value := .Values.settings }}
+{{- if not (kindIs "invalid" $value) }}
+AUDIO_PROCESSOR__{{ $key | upper | replace "." "__" }}: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
+{{- end }}
+{{- end }}
+{{- range $name, $value := .Values.extraEnv }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "audio-processor.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "audio-processor.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Variables and not files: a decoder that an upload took over runs as the same user and could
+read files; the worker's own environment is closed to it. */}}
+{{- define "audio-processor.login" -}}
+- name: AUDIO_PROCESSOR__DATABASE__USER
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: username
+- name: AUDIO_PROCESSOR__DATABASE__PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: password
+{{- end -}}
+
+{{- define "audio-processor.secretEnv" -}}
+{{ include "audio-processor.login" .Values.secrets.database }}
+- name: AUDIO_PROCESSOR__STORAGE__ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.s3 }}
+      key: access-key-id
+      optional: true
+- name: AUDIO_PROCESSOR__STORAGE__SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.s3 }}
+      key: secret-access-key
+      optional: true
+{{- end -}}
+
+{{- define "audio-processor.mounts" -}}
+- name: scratch
+  mountPath: {{ index .Values.settings "scratch.folder" }}
+- name: tmp
+  mountPath: /tmp
+{{- end -}}
+
+{{/* where a pod may run: the worker's and the cron run's are alike */}}
+{{- define "audio-processor.placement" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.worker.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.worker.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.worker.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "audio-processor.metadata" -}}
+{{- $root := index . 0 -}}
+name: {{ index . 1 }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- include "audio-processor.labels" $root | nindent 2 }}
+{{- with index . 2 }}
+  app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,1 @@
+"""What k8s/ holds: valid for the API server, and true of the program."""

@@ -1,0 +1,69 @@
+"""The alert rules and the dashboard, put into what Kubernetes takes them from.
+
+``k8s/base/prometheus/alerts.yaml`` and ``k8s/base/grafana/audio-processor.json`` are written by
+hand; the PrometheusRule, the dashboard's ConfigMap and the chart's copies (Helm reads no file
+outside of its chart) are made from them: ``python -m tools.kubernetes_embeds``.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+K8S = Path(__file__).parents[1] / "k8s"
+ALERTS = K8S / "base/prometheus/alerts.yaml"
+DASHBOARD = K8S / "base/grafana/audio-processor.json"
+MADE = "# Made by tools/kubernetes_embeds.py from {source}: change that.\n"
+
+RULE = """\
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: audio-processor
+  namespace: audio-processor
+  labels:
+    app.kubernetes.io/name: audio-processor
+    app.kubernetes.io/component: worker
+spec:
+"""
+CONFIG_MAP = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: audio-processor-dashboard
+  namespace: audio-processor
+  labels:
+    app.kubernetes.io/name: audio-processor
+    app.kubernetes.io/component: worker
+    grafana_dashboard: "1"
+data:
+  audio-processor.json: |
+"""
+
+
+def embeds() -> dict[Path, str]:
+    """Return what each made file is to hold."""
+    alerts, dashboard = (path.read_text(encoding="utf-8") for path in (ALERTS, DASHBOARD))
+    monitoring, files = K8S / "components/monitoring", K8S / "chart/files"
+    return {
+        monitoring / "prometheus-rule.yaml": _made(ALERTS) + RULE + textwrap.indent(alerts, "  "),
+        monitoring / "grafana-dashboard.yaml": _made(DASHBOARD)
+        + CONFIG_MAP
+        + textwrap.indent(dashboard, "    "),
+        files / ALERTS.name: alerts,
+        files / DASHBOARD.name: dashboard,
+    }
+
+
+def write() -> None:
+    """Write them all."""
+    for path, text in embeds().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _made(source: Path) -> str:
+    return MADE.format(source=source.relative_to(K8S.parent))
+
+
+if __name__ == "__main__":
+    write()
