@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from audio_processor.cli.shared import (
     settings_of,
     the_console,
 )
+
+if TYPE_CHECKING:
+    from audio_processor.settings import Settings
 
 
 @app.command(rich_help_panel="Files")
@@ -133,8 +136,22 @@ def check_config(as_json: JsonOption = False, config: ConfigOption = None) -> No
         from audio_processor.wiring import open_studio
 
         open_studio(loaded.settings)
+    encoder = _encoder_in_words(loaded.settings)
     if as_json:
         print_json(loaded.settings.redacted())
         return
     console = the_console()
     console.print(settings_table(loaded.settings.redacted(), loaded.origins))
+    if encoder is not None:
+        typer.echo(f"encoder: {encoder}")
+
+
+def _encoder_in_words(settings: Settings) -> str | None:
+    """Return which fdkaac it is, where one is asked for. Raises ``ConfigError`` for none."""
+    if settings.encoder.name != "fdkaac":
+        return None
+    from audio_processor.media.binary import find_ffmpeg
+    from audio_processor.media.fdkaac_binary import find_fdkaac
+
+    found = find_fdkaac(settings.encoder.path, find_ffmpeg(settings.ffmpeg.path))
+    return f"fdkaac {found.version} with libfdk-aac {found.libfdk_aac}, {found.path}"

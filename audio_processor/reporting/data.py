@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_processor.model import (
+    EncoderName,
     GainCurve,
     LimitedBy,
     Loudness,
@@ -138,6 +139,7 @@ class DeliveredFile:
     encodes: int
     """How many encodes were tried until one was kept."""
     limited_by: LimitedBy | None
+    encoder: EncoderName
 
 
 @dataclass(frozen=True, slots=True)

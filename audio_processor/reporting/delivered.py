@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 
 from audio_processor.model import (
     BandReduction,
+    EncoderName,
     LimitedBy,
     Loudness,
     Mastering,
@@ -175,6 +176,7 @@ def _rendition(rendition: Json) -> DeliveredFile:
         size_bytes=int(rendition["size_bytes"]),
         encodes=len(rendition["candidates"]),
         limited_by=_limited_by(rendition["limited_by"]),
+        encoder=_encoder(rendition),
     )
 
 
@@ -189,7 +191,12 @@ def _m4a(m4a: Json, kept: Json) -> DeliveredFile:
         size_bytes=int(m4a["size_bytes"]),
         encodes=len(kept["candidates"]),
         limited_by=_limited_by(kept["limited_by"]),
+        encoder=_encoder(kept),
     )
+
+
+def _encoder(rendition: Json) -> EncoderName:
+    return cast("EncoderName", _one_of(rendition["encode"]["encoder"], EncoderName))
 
 
 def _limited_by(reason: object) -> LimitedBy | None:

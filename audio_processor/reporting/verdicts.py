@@ -12,7 +12,7 @@ import numpy as np
 from audio_processor.dsp.facts import SILENCE_DBFS
 from audio_processor.dsp.spectrum import band_limit_loss_lu
 from audio_processor.mastering.plan import RANGE_TOLERANCE_LU
-from audio_processor.media.bandwidth import aac_cutoff_hz
+from audio_processor.media.bandwidth import cutoff_hz
 from audio_processor.model import LimitedBy, SignalFacts, Tier
 from audio_processor.reporting.data import Delivered, DeliveredFile, Programme, ReportData
 
@@ -173,7 +173,8 @@ def _band_limits(data: ReportData, told: Delivered) -> Iterator[Verdict]:
     losses = [
         (each, cutoff, band_limit_loss_lu(spectrum, cutoff))
         for each in told.files[:-1]
-        for cutoff in (aac_cutoff_hz(Tier(each.name, each.nominal_bit_rate, each.sample_rate_hz)),)
+        for tier in (Tier(each.name, each.nominal_bit_rate, each.sample_rate_hz),)
+        for cutoff in (cutoff_hz(each.encoder, tier),)
     ]
     if not losses:
         return

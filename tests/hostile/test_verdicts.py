@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from audio_processor.errors import AudioProcessorError
-from audio_processor.media.ffmpeg import FFmpegFailed
+from audio_processor.media.ffmpeg import FFmpegFailed, ProcessFailed
 from audio_processor.outcome import ATTEMPTS_EXHAUSTED
 from tests.hostile.inputs import HostileInput, Process, Reject, Survive
 from tests.hostile.sentences import assert_fit_for_an_artist
@@ -96,7 +96,7 @@ def test_every_code_that_a_row_may_have_is_explained() -> None:
     """In the troubleshooting page, with what to do."""
     section = TROUBLESHOOTING.read_text("utf-8").split("\n## A track\n")[1].split("\n## ")[0]
     codes = {error.code for error in in_the_tree(AudioProcessorError)} - NEVER_IN_A_ROW
-    codes |= {ATTEMPTS_EXHAUSTED, FFmpegFailed.code, AudioProcessorError.code}
+    codes |= {ATTEMPTS_EXHAUSTED, FFmpegFailed.code, ProcessFailed.code, AudioProcessorError.code}
     assert [code for code in sorted(codes) if f"`{code}" not in section] == []
 
 
