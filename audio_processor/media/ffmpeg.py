@@ -21,14 +21,14 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audio_processor.media.binary import ENVIRONMENT, FFmpegBinary
 from audio_processor.media.pipes import STDERR_BYTES
-from audio_processor.media.placement import ANYWHERE, Placement
+from audio_processor.media.placement import ANYWHERE, ENCODER, READER, Placement
 from audio_processor.media.process import (
     FFMPEG,
     CpuTimeSpent,
@@ -135,7 +135,7 @@ class Supervisor:
         program: Program | None = None,
     ) -> Iterator[Process]:
         """Start FFmpeg, or another program, with pipes; leaving the context kills it."""
-        process = self._start(
+        process, leave = self._start(
             program or Program(FFMPEG, self.binary.path),
             arguments,
             what,
@@ -151,6 +151,7 @@ class Supervisor:
             yield process
         finally:
             process.close()
+            leave()
             with self._lock:
                 self._running.discard(process)
 
@@ -184,7 +185,8 @@ class Supervisor:
         pass_fds: Sequence[int],
         stderr_bytes: int,
         limits: ProcessLimits,
-    ) -> Process:
+    ) -> tuple[Process, Callable[[], None]]:
+        """Return the process, and what gives its CPU to others once it has ended."""
         self.check()
         try:
             child = subprocess.Popen(
@@ -203,7 +205,8 @@ class Supervisor:
             reason = f"it could not be started: {error.strerror}"
             raise failed(program.name, what, 0, reason) from error
         limits.apply(child.pid)
-        self._placement.place(child.pid)
+        # at once: threads that have begun already would stay where they are
+        leave = self._placement.place(child.pid, ENCODER if stdin else READER)
         process = Process(
             child,
             what,
@@ -218,7 +221,7 @@ class Supervisor:
             self._running.add(process)
         if self._error is not None:  # cancelled between the check and here
             process.kill()
-        return process
+        return process, leave
 
 
 def _read_all(process: Process, limit: int) -> bytes:
