@@ -1,7 +1,7 @@
-"""Compile every kernel for every level that this CPU has: ``warm.py FOLDER``, at an image's build.
+"""Compile every kernel for each level of CPU: ``warm.py FOLDER [LEVEL...]``, at an image's build.
 
-It does what the program does, by its own commands, on short music: every preset, a match, mono
-and stereo, export, report. numba keeps what that compiled in ``FOLDER/<level>``, one process a
+It does what the program does, by its own commands, on short music: every stage, a match, mono
+and stereo, export, report. Without a LEVEL it is all that this CPU has. numba keeps what that compiled in ``FOLDER/<level>``, one process a
 level, from where ``audio_processor.dsp.prebuilt`` loads it. A kernel that no command reached is
 an error: it would be compiled in every pod.
 """
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import audio_processor
@@ -27,8 +27,8 @@ DEMO_S = 12.0
 PROFILE = "house"
 
 
-def main(folder: Path) -> None:
-    """Fill the folder, one level after another."""
+def main(folder: Path, wanted: Collection[str]) -> None:
+    """Fill the folder, one level after another; all of them unless some are wanted."""
     import llvmlite.binding  # type: ignore[import-untyped]  # publishes none
 
     from audio_processor.dsp.prebuilt import LEVELS
@@ -36,7 +36,11 @@ def main(folder: Path) -> None:
     features = llvmlite.binding.get_host_cpu_features()
     has = {name for name, present in features.items() if present}
     mine = [level for level in LEVELS if level.machine == platform.machine()]
+    if unknown := set(wanted) - {level.name for level in mine}:
+        sys.exit(f"warm: {sorted(unknown)} are no levels of {platform.machine()}")
     for level in mine:
+        if wanted and level.name not in wanted:
+            continue
         if not level.features <= has:
             # its code cannot run here, so it cannot be compiled by running
             print(f"warm: {level.name} left out: this CPU lacks {sorted(level.features - has)}")
@@ -87,22 +91,19 @@ def _render_music() -> None:
 
 
 def _commands() -> Iterator[tuple[str, ...]]:
-    from audio_processor.settings.mastering import PRESETS
-
+    """Yield what reaches every kernel: a preset is a choice of stages, and here all are on."""
     yield "profile", "build", "stereo.wav", "--output", "house.toml"
-    for preset in (*PRESETS, "auto"):
-        yield "ingest", "stereo.wav", "--mastering", json.dumps({"preset": preset})
+    yield "ingest", "stereo.wav"
+    yield "ingest", "stereo.wav", "--mastering", json.dumps({"stages": _every_stage()})
     yield "ingest", "stereo.wav", "--mastering", json.dumps({"reference": PROFILE})
+    yield "ingest", "stereo.wav", "--mastering", "auto"
     yield "ingest", "mono.wav"
     yield "validate", "data/store/mwonya_audio_tracks/stereo"
-    yield "analyze", "mono.wav"
-    yield "master", "stereo.wav", "16.wav", "--bit-depth", "16", "--reference", "mono.wav"
-    yield "master", "stereo.wav", "24.flac", "--bit-depth", "24", "--preset", "edm"
-    yield "ingest", "stereo.wav", "--mastering", json.dumps({"stages": _every_stage()})
+    yield "master", "stereo.wav", "16.wav", "--bit-depth", "16"
     yield "master", "stereo.wav", "float.wav", "--bit-depth", "32"
     _add_spike(Path("float.wav"))
-    yield "ingest", "float.wav"
-    yield "report", "stereo.wav", "--output", "report.html", "--abx", "abx"
+    yield "analyze", "float.wav"
+    yield "report", "stereo.wav", "--output", "report.html"
 
 
 def _every_stage() -> dict[str, object]:
@@ -136,4 +137,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--here"]:
         warm_here()
     else:
-        main(Path(sys.argv[1]).absolute())
+        main(Path(sys.argv[1]).absolute(), sys.argv[2:])

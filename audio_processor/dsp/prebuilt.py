@@ -49,8 +49,10 @@ class Level:
 
 _V2 = frozenset({"cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"})
 _V3 = _V2 | {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"}
+_V4 = _V3 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}
 
 LEVELS = (
+    Level("x86-64-v4", "x86_64", _V4),
     Level("x86-64-v3", "x86_64", _V3),
     Level("x86-64-v2", "x86_64", _V2),
     Level("generic", "aarch64", frozenset({"neon"})),
