@@ -5,26 +5,45 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import soxr
 
+from audio_processor.delivery.adts import FRAME_SAMPLES
 from audio_processor.delivery.package import package
 from audio_processor.delivery.publish import CacheControl, publish
 from audio_processor.media.binary import find_ffmpeg
+from audio_processor.media.fdkaac import Fdkaac
+from audio_processor.media.fdkaac_binary import find_fdkaac
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
+from audio_processor.model import Candidate, EncodedTier
 from audio_processor.storage.folder import FolderStore
 from audio_processor.storage.options import FolderOptions
-from tests.delivery.material import TIERS, encode, inputs, song
+from tests.delivery.material import (
+    LEAD_FRAMES,
+    RATE_HZ,
+    TIERS,
+    Pcm,
+    encode,
+    inputs,
+    song,
+)
+from tests.fdkaac import fdkaac_path
 from tests.player.browser import Story, listen, serving
 
 DURATION_S = 25.3
 
 
-@pytest.fixture(scope="module")
-def published_ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["aac", "fdkaac"])
+def published_ladder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A song packaged and published by this project's own code into a folder."""
     folder = tmp_path_factory.mktemp("published")
     supervisor = Supervisor(find_ffmpeg(), folder, ProcessLimits())
     pcm = song(DURATION_S)
-    encodes = [encode(supervisor, pcm, tier, folder) for tier in TIERS]
+    if request.param == "fdkaac":
+        encodes = encode_by_fdkaac(supervisor, pcm, folder)
+    else:
+        encodes = [encode(supervisor, pcm, tier, folder) for tier in TIERS]
     publish(
         package(supervisor, inputs(encodes, folder / "package")),
         FolderStore(FolderOptions(folder / "store")),
@@ -34,6 +53,20 @@ def published_ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         renew=lambda: None,
     )
     return folder / "store" / "song"
+
+
+def encode_by_fdkaac(supervisor: Supervisor, pcm: Pcm, folder: Path) -> list[EncodedTier]:
+    fdkaac = Fdkaac(find_fdkaac(fdkaac_path(), supervisor.binary))
+    return [
+        fdkaac.encode(
+            *(supervisor, iter([soxr.resample(pcm, RATE_HZ, tier.sample_rate_hz)])),
+            tier=tier,
+            candidate=Candidate(-2.0),
+            target=folder / f"{tier.name}.aac",
+            padding_frames=LEAD_FRAMES[tier.sample_rate_hz] - FRAME_SAMPLES,
+        )
+        for tier in TIERS
+    ]
 
 
 @pytest.fixture(scope="module")
