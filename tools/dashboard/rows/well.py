@@ -101,7 +101,7 @@ def _courses() -> list[Builder]:
             "none",
             Query(
                 "sum by (error_code) (audio_processor:tracks:increase1h"
-                f'{{{FLEET}, outcome="failed", error_code!~"{NOT_OURS}"}})',
+                f'{{{FLEET}, outcome="failed", error_code!~"{NOT_OURS}"}}) > 0',
                 "{{error_code}}",
             ),
             bars=True,
@@ -114,7 +114,7 @@ def _courses() -> list[Builder]:
             "none",
             Query(
                 "sum by (error_code) (audio_processor:tracks:increase1h"
-                f'{{{FLEET}, outcome="failed", error_code=~"{NOT_OURS}"}})',
+                f'{{{FLEET}, outcome="failed", error_code=~"{NOT_OURS}"}}) > 0',
                 "{{error_code}}",
             ),
             bars=True,
