@@ -69,9 +69,9 @@ ENV PATH=/opt/audio-processor/bin:/usr/local/bin:/usr/bin:/bin \
 # ── the kernels, compiled by doing what the program does ─────────────────────────────────────
 FROM runtime AS kernels
 COPY image/warm.py /build/
-# such as "x86-64-v3"; all that the building CPU has unless said otherwise
+# such as "x86-64-v3 x86-64-v2"; all that the building CPU has unless said otherwise
 ARG KERNEL_LEVELS=""
-RUN read -ra levels <<<"$KERNEL_LEVELS" && python /build/warm.py /opt/kernels "${levels[@]}"
+RUN python /build/warm.py /opt/kernels "$KERNEL_LEVELS"
 
 # ── the image ────────────────────────────────────────────────────────────────────────────────
 FROM runtime AS image

@@ -1,9 +1,9 @@
-"""Compile every kernel for each level of CPU: ``warm.py FOLDER [LEVEL...]``, at an image's build.
+"""Compile every kernel for each level of CPU: ``warm.py FOLDER [LEVELS]``, at an image's build.
 
 It does what the program does, by its own commands, on short music: every stage, a match, mono
-and stereo, export, report. Without a LEVEL it is all that this CPU has. numba keeps what that compiled in ``FOLDER/<level>``, one process a
-level, from where ``audio_processor.dsp.prebuilt`` loads it. A kernel that no command reached is
-an error: it would be compiled in every pod.
+and stereo, export, report. Without LEVELS it is all that this CPU has. numba keeps what that
+compiled in ``FOLDER/<level>``, one process a level, from where ``audio_processor.dsp.prebuilt``
+loads it. A kernel that no command reached is an error: it would be compiled in every pod.
 """
 
 from __future__ import annotations
@@ -137,4 +137,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--here"]:
         warm_here()
     else:
-        main(Path(sys.argv[1]).absolute(), sys.argv[2:])
+        main(Path(sys.argv[1]).absolute(), "".join(sys.argv[2:]).split())
