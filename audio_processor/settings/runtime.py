@@ -10,12 +10,17 @@ from audio_processor.settings.base import Group, Problem, UpperCase, setting
 from audio_processor.settings.cpus import granted_cpus
 
 
+def _slots() -> int:
+    """A track more than there are CPUs: while one decodes or publishes, the others fill them."""
+    return granted_cpus() + 1
+
+
 class WorkerSettings(Group):
     """How rows are claimed and what becomes of them when something fails."""
 
     concurrency: int = setting(
-        default_factory=granted_cpus,
-        default_text="the CPUs that the cgroup grants",
+        default_factory=_slots,
+        default_text="the CPUs that the cgroup grants, and one more",
         about="Tracks in work at once.",
         ge=1,
         le=256,
