@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sqlite3
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from audio_processor import AudioProcessor
 from audio_processor.errors import AudioProcessorError, ConfigError
 from audio_processor.settings import load_settings
 from tests.docs.pages import DOCS, README, blocks, section, table_rows
@@ -159,8 +159,12 @@ def rows(environment: Environment, music: Path, tmp_path: Path) -> dict[str, str
     )
     again("once")
     names = ("cut.wav", "text.mp3", "long.wav", "a/b.wav", "gone.wav", "wish.wav", "song.flac")
-    stories = [json.loads(again("explain", name, "--json")) for name in (*names, "killer")]
-    return {s["error_code"]: f"{s['error_code']}: {s['error_message']}" for s in stories}
+    settings = load_settings(
+        overrides={"database.path": tmp_path / "data" / "audio-processor.db"}, environ={}
+    )
+    with AudioProcessor.from_settings(settings) as processor:
+        stories = [processor.find(name) for name in (*names, "killer")]
+    return {str(s.error_code): f"{s.error_code}: {s.error_message}" for s in stories}
 
 
 def make_tracks(folder: Path, music: Path) -> None:
