@@ -93,12 +93,12 @@ def check_container(words: list[str]) -> None:
         import yaml
 
         composed = yaml.safe_load(COMPOSE.read_text())
-        plain = [word for word in words[1:] if not word.startswith("-")]
-        verb, *services = plain
+        valued = following(words, {"--volume", "--env", "--profile", "--file"})
+        verb, *services = (w for w in words[1:] if not w.startswith("-") and w not in valued)
         if verb in {"run", "exec"}:
             services, inner = services[:1], services[1:]
-            if inner and inner[0] in _commands():
-                parse_by_the_program(words[words.index(inner[0]) :])
+            if inner and services[0].startswith("worker"):
+                parse_by_the_program(inner)
         assert set(services) <= set(composed["services"]), services
         profiles = {p for one in composed["services"].values() for p in one.get("profiles", ())}
         assert set(following(words, {"--profile"})) <= profiles
@@ -135,7 +135,3 @@ def following(words: list[str], options: set[str]) -> list[str]:
     found = [after for word, after in pairwise(words) if word in options]
     joined = [word.partition("=") for word in words if word.startswith("--") and "=" in word]
     return found + [value for name, _, value in joined if name in options]
-
-
-def _commands() -> set[str]:
-    return set(typer.main.get_group(cli.app).commands)
