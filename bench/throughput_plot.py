@@ -14,7 +14,8 @@ _WALL, _CPU, _OURS, _THEIRS = "#2a6f97", "#a9c9dd", "#2f7d4f", "#d0d0d0"
 class Bar:
     """One concurrency."""
 
-    concurrency: int
+    name: str
+    """How many tracks at once."""
     audio_per_wall_s: float
     audio_per_cpu_s: float
     utilisation: float
@@ -93,7 +94,7 @@ class _Panel:
             drawn.append(self.text(x + wide / 2, y - 4, shown.format(value), anchor="middle"))
             if number == 0:
                 middle = self.left + room * (index + 0.5)
-                drawn.append(self.text(middle, _BOTTOM + 18, str(bar.concurrency), anchor="middle"))
+                drawn.append(self.text(middle, _BOTTOM + 18, bar.name, anchor="middle"))
         return drawn
 
     def text(

@@ -12,25 +12,28 @@ from pathlib import Path
 
 import pytest
 
-from bench import throughput
+from audio_processor import capacity_figures
+from audio_processor.capacity_figures import Figure
+from bench import throughput, throughput_daemon
 from bench.back_ends import embedded
 from bench.process_tree import machine, usage
 from bench.throughput_plot import Bar, plot
+from bench.throughput_run import Run, figures
 from tests.corpus import corpus_track_or_skip
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> throughput.Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     track = corpus_track_or_skip("sad.ogg")
     ended: list[int] = []
-    run = throughput.measure(
+    run = throughput_daemon.measure(
         embedded(tmp_path_factory.mktemp("throughput")), [track], 2, ended=ended.append
     )
     assert ended == sorted(ended)
     return run
 
 
-def test_a_daemon_is_measured(run: throughput.Run) -> None:
+def test_a_daemon_is_measured(run: Run) -> None:
     assert (run.tracks, run.concurrency) == (1, 2)
     assert 44 < run.audio_s < 45
     batch = run.batch
@@ -43,20 +46,22 @@ def test_a_daemon_is_measured(run: throughput.Run) -> None:
     assert run.delivered_bytes > 44 * 40_000
 
 
-def test_what_is_saved_can_be_read(run: throughput.Run, tmp_path: Path) -> None:
+def test_what_is_saved_can_be_read(run: Run, tmp_path: Path) -> None:
     document = throughput.save([run], "embedded", 2, out=tmp_path)
-    assert json.loads((tmp_path / "throughput.json").read_text()) == json.loads(json.dumps(document))
+    assert json.loads((tmp_path / "throughput.json").read_text()) == json.loads(
+        json.dumps(document)
+    )
     assert document["runs"][0]["utilisation"] == run.busy.utilisation
     ET.fromstring((tmp_path / "throughput.svg").read_text())
 
 
 def test_the_plot_shows_every_concurrency() -> None:
-    bars = [Bar(n, 10.0 * n, 9.0, 0.3 * n, 0.1) for n in (1, 2, 3)]
+    bars = [Bar(str(n), 10.0 * n, 9.0, 0.3 * n, 0.1) for n in (1, 2, 3)]
     texts = [element.text for element in ET.fromstring(plot(bars)).iter() if element.text]
     assert {"1", "2", "3", "30%", "90%", "20.0"} <= set(texts)
 
 
-def test_a_busy_machine_gives_no_verdict(run: throughput.Run) -> None:
+def test_a_busy_machine_gives_no_verdict(run: Run) -> None:
     quiet = replace(run.busy, cpu_s=run.busy.wall_s * run.busy.cores * 0.95, others_cpu_s=0.0)
     quiet = replace(quiet, steal_s=0.0)
     idle = replace(quiet, cpu_s=quiet.cpu_s * 0.5)
@@ -66,6 +71,23 @@ def test_a_busy_machine_gives_no_verdict(run: throughput.Run) -> None:
         for name, busy in (("quiet", quiet), ("idle", idle), ("crowded", crowded))
     }
     assert verdicts == {"quiet": True, "idle": False, "crowded": None}
+
+
+def test_the_figures_of_the_capacity_model_follow(run: Run) -> None:
+    runs = [
+        replace(run, concurrency=slots, pinned=pinned, tree_pss_mib=100.0 + 40 * slots)
+        for slots, pinned in ((1, True), (2, True), (2, False))
+    ]
+    found = figures(runs)
+    assert found["MEMORY_BASE_MIB"] == pytest.approx(100)
+    assert found["MEMORY_SLOT_MIB"] == pytest.approx(40)
+    assert found["AUDIO_S_PER_CPU_S"] == run.audio_per_cpu_s
+    fixed = capacity_figures.DELIVERED_BYTES_FIXED.value
+    assert found["DELIVERED_BYTES_PER_S"] * run.audio_s + fixed == pytest.approx(
+        run.delivered_bytes
+    )
+    assert all(isinstance(getattr(capacity_figures, name), Figure) for name in found)
+    assert "AUDIO_S_PER_CPU_S" not in figures(runs[:2]), "a pod's is not known"
 
 
 def test_children_are_counted_while_they_run_and_after() -> None:
