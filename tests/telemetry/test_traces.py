@@ -21,7 +21,7 @@ from audio_processor.telemetry.metrics import STAGES
 from audio_processor.telemetry.run import End, Run, running
 from audio_processor.telemetry.traces import FLUSH_S, Traces
 from audio_processor.telemetry.tracing import traces_wanted
-from tests.telemetry.conftest import embedded_settings, heard_logs, put
+from tests.telemetry.conftest import embedded_settings, heard_logs, parsed, put
 from tests.telemetry.otlp import Collector, attributes, collecting
 
 CLAIM = Claim("upload-1", "t.wav", 2, "token", "worker-1")
@@ -206,6 +206,7 @@ def test_without_the_extra_nothing_is_imported_and_who_asks_is_told_what_to_inst
         | {
             "AUDIO_PROCESSOR__DATABASE__PATH": "data/queue.db",
             "AUDIO_PROCESSOR__STORAGE__FOLDER": "data/store",
+            "AUDIO_PROCESSOR__METRICS__TEXTFILE": "left.prom",
         },
         capture_output=True,
         text=True,
@@ -218,3 +219,5 @@ def test_without_the_extra_nothing_is_imported_and_who_asks_is_told_what_to_inst
     else:
         assert ended.returncode == 1, ended.stderr  # the track is no sound; that is all
         assert "opentelemetry" not in ended.stderr
+        left = parsed((tmp_path / "left.prom").read_text())
+        assert left("tracks_total", outcome="failed", error_code="unsupported_media") == 1
