@@ -56,8 +56,16 @@ class AudioProcessor:
     ``s3_bucket`` and ``db_config`` win over ``settings``; where they are None the settings
     decide, and where those say nothing it is SQLite and a folder under ``./data``.
     ``db_config`` has the keys host, user, password, database and port (sqlite: database, a
-    path). Nothing is connected to, started or read before the first call that needs it;
-    every method may be called from any thread. Close it, or use it as a context manager.
+    path). ``raw_prefix`` (``tracks/``) is where uploads lie, ``processed_prefix``
+    (``mwonya_audio_tracks/``) where tracks are published, ``failed_prefix``
+    (``failedprocessing_tracks/``) where the upload of a failed one goes; ``segment_duration``
+    is in seconds (10). Each at its default leaves the settings' own value alone.
+    ``progress`` is told where every track is.
+
+    Nothing is connected to, started or read before the first call that needs it; every
+    method may be called from any thread. Close it, or use it as a context manager. Every
+    method that asks the queue may raise ``DatabaseUnavailable``, and ``ConfigError`` for what
+    only the server knows: a refused password, a table that is to be migrated.
 
     Raises ``ConfigError`` where the arguments cannot be.
     """
@@ -149,7 +157,10 @@ class AudioProcessor:
         return successful, len(ended) - successful + self._buried - buried
 
     def get_pending_tracks(self) -> list[dict[str, Any]]:
-        """Return the pending tracks' rows, oldest first."""
+        """Return the pending tracks' rows, oldest first, those in backoff included.
+
+        Each has the table's six columns and ``attempts``.
+        """
         return self.queue.pending()
 
     # ── beyond it ────────────────────────────────────────────────────────────────────────
@@ -220,7 +231,10 @@ class AudioProcessor:
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
-        """Yield a worker with an id of its own; its leases end with it."""
+        """Yield a worker with an id of its own; its leases end with it.
+
+        ``worker.run()`` is the daemon: it claims and processes until ``stop``.
+        """
         from audio_processor.worker import Worker
 
         line, options = self._open_line(), wiring.worker_options(self.settings)
