@@ -384,6 +384,8 @@ class AudioProcessor:
             return self._observed
 
     def _open_line(self) -> Line:
+        from audio_processor.media.encode import named  # numpy, which the queue's commands spare
+
         with self._lock:
             if self._line is None:
                 observed = self._open_observed()
@@ -392,7 +394,7 @@ class AudioProcessor:
                 observed.built_of(
                     version=__version__,
                     ffmpeg=self._line.binary.version,
-                    encoder=self.settings.encoder.name,
+                    encoder=named(self._line.encoder),
                 )
             return self._line
 

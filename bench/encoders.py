@@ -41,7 +41,8 @@ DEFAULT_TRACKS = (
     *("airship_2.ogg", "battle-epic.ogg", "chipdisko.ogg", "classic.ogg", "frantic.ogg"),
     *("love_theme.ogg", "menu.opus", "sad.ogg", "track1.opus", "treeboss.ogg"),
 )
-EXCERPT_S = 20.0
+EXCERPT_S, HEARD_S = 60.0, 20.0
+"""Of a bare encode, long enough that FFmpeg's start weighs little; of a correlation."""
 FINE_HZ = 192_000
 _TRUE_PEAK_DBTP, _LOUDNESS_LU, _OFFSET_MS = -1.0, 0.3, 0.05
 
@@ -129,10 +130,12 @@ def _rungs(
 
 def _offset_ms(supervisor: Supervisor, encoded: EncodedTier, pcm: Pcm, rate_hz: int) -> float:
     tier_hz = encoded.tier.sample_rate_hz
-    frames = encoded.lead_frames + round(EXCERPT_S * tier_hz)
+    frames = encoded.lead_frames + round(HEARD_S * tier_hz)
     with decode_adts(supervisor, encoded.path, sample_rate_hz=tier_hz) as blocks:
         heard = _first(blocks, frames)
-    a = soxr.resample(pcm[:, 0], rate_hz, FINE_HZ, quality="VHQ").astype(np.float64)
+    a = soxr.resample(pcm[: round(HEARD_S * rate_hz), 0], rate_hz, FINE_HZ, quality="VHQ").astype(
+        np.float64
+    )
     b = soxr.resample(heard[:, 0], tier_hz, FINE_HZ, quality="VHQ").astype(np.float64)
     correlation = signal.correlate(b, a, method="fft")
     lag = int(np.argmax(np.abs(correlation))) - (len(a) - 1)

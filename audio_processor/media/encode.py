@@ -59,6 +59,12 @@ class Encoder(Protocol):
         """
 
 
+def named(encoder: Encoder) -> str:
+    """Return its name and, where it is a program of its own, that program's version."""
+    version = encoder.versions.get(encoder.name)
+    return encoder.name if version is None else f"{encoder.name} {version}"
+
+
 @dataclass(frozen=True, slots=True)
 class NativeAac:
     """FFmpeg's own AAC-LC encoder."""

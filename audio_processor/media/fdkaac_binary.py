@@ -41,7 +41,7 @@ class FdkaacBinary:
     path: Path
     version: str
     libfdk_aac: str
-    """Version of the encoder library, as it writes it into its files."""
+    """Of its encoder, as it writes it into files: the releases 2.0.2 and 2.0.3 say 4.0.1."""
 
 
 def find_fdkaac(configured: Path | None, ffmpeg: FFmpegBinary) -> FdkaacBinary:

@@ -21,7 +21,7 @@ from audio_processor.media.adts import copy_frames, count_frames
 from audio_processor.media.bandwidth import fdk_cutoff_hz
 from audio_processor.media.binary import FFmpegBinary
 from audio_processor.media.decode import decode_adts
-from audio_processor.media.encode import Encoder, NativeAac
+from audio_processor.media.encode import Encoder, NativeAac, named
 from audio_processor.media.fdkaac import Fdkaac
 from audio_processor.media.fdkaac_binary import FdkaacBinary, find_fdkaac
 from audio_processor.media.ffmpeg import ProcessFailed, ProcessLimits, Supervisor
@@ -216,10 +216,12 @@ def test_it_is_tried_before_it_is_used(real: FdkaacBinary) -> None:
         "fdkaac": real.version,
         "libfdk-aac": real.libfdk_aac,
     }
+    assert named(Fdkaac(real)) == f"fdkaac {real.version}"
 
 
 def test_the_native_encoder_needs_nothing(binary: FFmpegBinary) -> None:
     assert open_encoder(EncoderSettings(), binary) == NativeAac()
+    assert named(NativeAac()) == "aac"
 
 
 def test_one_on_path_is_found(
