@@ -79,20 +79,15 @@ def back_ends(name: BackEndName, folder: Path) -> Iterator[Callable[[], BackEnd]
         yield lambda: on_services(name, database, s3, below())
 
 
-def table(runs: Sequence[Run]) -> Table:
-    """Return the runs as they are shown."""
-    shown = Table(
-        title="Throughput",
-        caption="used, of left, others: of the cores, while every slot has a track; Python: of CPU",
+def tables(runs: Sequence[Run]) -> Iterator[Table]:
+    """Yield the runs as they are shown: speed, and what it takes of memory and disk."""
+    speed = _table(
+        "Audio seconds per second; shares of the cores, all slots busy (free: not pinned)",
+        ("at once", "per CPU s", "per s", "used", "of left", "others", "Python", "load"),
     )
-    headings = (
-        "at once", "audio / CPU s", "audio / s", "used", "of left",
-        "others", "Python", "RSS MiB", "PSS MiB", "scratch MiB", "load",
-    )  # fmt: skip
-    for heading in headings:
-        shown.add_column(heading, justify="right")
+    room = _table("Peaks, MiB", ("at once", "RSS", "PSS", "Python's RSS", "scratch", "processes"))
     for one in runs:
-        shown.add_row(
+        speed.add_row(
             one.name,
             f"{one.audio_per_cpu_s:.1f}",
             f"{one.audio_per_wall_s:.1f}",
@@ -100,12 +95,24 @@ def table(runs: Sequence[Run]) -> Table:
             f"{one.busy.utilisation_of_what_was_left:.1%}",
             f"{one.busy.taken_by_others:.1%}",
             f"{one.batch.python_cpu_s / one.batch.cpu_s:.0%}",
-            f"{one.tree_rss_mib:.0f}",
-            f"{one.tree_pss_mib:.0f}",
-            f"{one.scratch_bytes / MIB:.0f}",
             f"{one.load_average[0]:.1f}",
         )
-    return shown
+        room.add_row(
+            one.name,
+            f"{one.tree_rss_mib:.0f}",
+            f"{one.tree_pss_mib:.0f}",
+            f"{one.python_rss_mib:.0f}",
+            f"{one.scratch_bytes / MIB:.0f}",
+            str(one.processes),
+        )
+    yield from (speed, room)
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    made = Table(title=title, title_justify="left", padding=0)
+    for heading in headings:
+        made.add_column(heading, justify="right", no_wrap=True)
+    return made
 
 
 def verdicts(runs: Sequence[Run], default: int) -> Iterator[tuple[bool | None, str]]:
@@ -188,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     document = save(runs, given.back_end, default)
     if given.json:
         print(json.dumps(document, indent=2))
-    console.print(table(runs))
+    console.print(*tables(runs))
     for name, value in document["figures"].items():
         now: capacity_figures.Figure = getattr(capacity_figures, name)
         console.print(

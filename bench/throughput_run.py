@@ -84,7 +84,7 @@ class Run:
     @property
     def name(self) -> str:
         """How it is called in tables."""
-        return f"{self.concurrency}" if self.pinned else f"{self.concurrency}, not pinned"
+        return f"{self.concurrency}" if self.pinned else f"{self.concurrency} free"
 
     @property
     def audio_per_cpu_s(self) -> float:

@@ -18,6 +18,9 @@ from audio_processor.capacity import (
     statements_of_track,
 )
 from audio_processor.capacity_figures import (
+    CLAIM_SELECTS,
+    CLAIM_TRANSACTIONS,
+    CLAIM_WRITES,
     MOVE_DELETES,
     MOVE_GETS,
     MOVE_PUTS,
@@ -111,13 +114,24 @@ def test_an_object_in_parts(counting: Counted, tmp_path: Path) -> None:
     assert requests.total() == 5
 
 
+def test_a_claim_in_turn(counting: Counted) -> None:
+    counting.processor.queue.insert("1", "a.wav")
+    counting.reset()
+    assert counting.processor.queue.claim("worker-1") is not None
+    assert claimed(counting) == (CLAIM_SELECTS, CLAIM_WRITES, CLAIM_TRANSACTIONS)
+
+
 def test_a_claim_that_finds_nothing_writes_nothing(counting: Counted) -> None:
     counting.reset()
     assert counting.processor.queue.claim("worker-1") is None
+    assert claimed(counting) == (CLAIM_SELECTS, 0, CLAIM_TRANSACTIONS)
+
+
+def claimed(counting: Counted) -> tuple[int, int, int]:
     statements = counting.statements()
-    assert statements["SELECT"] == 2
-    assert statements["UPDATE"] == statements["INSERT"] == 0
-    assert statements["COMMIT"] + statements["ROLLBACK"] == 1
+    assert statements["INSERT"] == statements["DELETE"] == statements["OTHER"] == 0
+    transactions = statements["COMMIT"] + statements["ROLLBACK"]
+    return statements["SELECT"], statements["UPDATE"], transactions
 
 
 def stored_bytes(counting: Counted) -> int:
