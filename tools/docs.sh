@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the site of all pages into build/site, strictly: a warning is a failure.
+# Builds the site of all pages into build/site, strictly: a warning is a failure,
+# and so is a page that would load anything from elsewhere.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,11 @@ trap 'rm -f "$log"' EXIT
 # silences the theme's word on its own future
 if ! NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict "$@" >"$log" 2>&1; then
     grep -v '^INFO' "$log" >&2
+    exit 1
+fi
+# what a page loads comes from the site itself; links lead where they like
+if grep -rlE '<(script|link|img|source|iframe)[^>]* (src|href)="?(https?:)?//' build/site --include='*.html' >&2; then
+    echo "docs: these pages load something from elsewhere" >&2
     exit 1
 fi
 echo "docs: build/site/index.html"
