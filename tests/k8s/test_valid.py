@@ -167,7 +167,7 @@ def test_no_key_is_given_twice() -> None:
         pass
 
     def unique(loader: yaml.CSafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]  # PyYAML's
+        keys = [loader.construct_object(key) for key, _ in node.value]
         assert len(set(keys)) == len(keys), f"twice in {node.start_mark}: {keys}"
         return dict(loader.construct_mapping(node, deep=True))
 

@@ -106,6 +106,9 @@ read files; the worker's own environment is closed to it. */}}
   mountPath: {{ index .Values.settings "scratch.folder" }}
 - name: tmp
   mountPath: /tmp
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* where a pod may run: the worker's and the cron run's are alike */}}
