@@ -30,6 +30,7 @@ from uploads_queue.records import (
     Buried,
     Lease,
     QueueCounts,
+    QueueDepth,
     QueueStatus,
     SchemaState,
     UploadRecord,
@@ -43,6 +44,7 @@ __all__ = [
     "DatabaseManager",
     "Lease",
     "QueueCounts",
+    "QueueDepth",
     "QueueStatus",
     "SchemaState",
     "UploadRecord",
@@ -117,12 +119,13 @@ class DatabaseManager:
     def claim(
         self, worker_id: str, *, upload_id: str | None = None, alone: bool = True
     ) -> Claim | None:
-        """Take the oldest pending track (or the named one), counting the attempt, or None.
+        """Take the next track (or the named one), counting the attempt, or None.
 
-        Tracks in backoff are not taken, named or not. A track whose lease ran out is taken
-        again; with no attempt left it is failed as ``attempts_exhausted`` instead, and
-        ``on_buried`` told. One that has lost its worker twice is a suspect: while it is the
-        next, only a worker that is ``alone`` gets a track.
+        The next is what a vanished worker left, else what is due again after a failure, else
+        the oldest that was never tried. Tracks in backoff are not taken, named or not. A track
+        whose lease ran out with no attempt left is failed as ``attempts_exhausted`` instead,
+        and ``on_buried`` told. One that has lost its worker twice is a suspect: while it is
+        the next, only a worker that is ``alone`` gets a track.
         """
         lease_token = secrets.token_hex(16)
 
@@ -313,6 +316,10 @@ class DatabaseManager:
     def oldest_pending_age_s(self) -> float | None:
         """Return how long the oldest pending track has waited, or None."""
         return self._transactions.read(inspection.oldest_pending_age_s)
+
+    def depth(self) -> QueueDepth:
+        """Return how long the queue is: cheap enough to be asked often, whatever its length."""
+        return self._transactions.read(inspection.depth)
 
     def leases(self) -> tuple[Lease, ...]:
         """Return the rows being processed, by worker."""

@@ -1,35 +1,25 @@
 """Taking a row: the one transaction in which workers meet.
 
-``SELECT … FOR UPDATE SKIP LOCKED`` reads the first free row off ``ix_uploads_claim`` and
+``SELECT … FOR UPDATE SKIP LOCKED`` reads the first free row off an index (``searching``) and
 walks around those that other workers are just taking; ``UPDATE`` by primary key makes it
 ours. SQLite has no row locks: there the transaction begins with the write lock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    Update,
-    and_,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, Update, bindparam, update
 
-from audio_processor.model import FAILED, PENDING, PROCESSING, Claim
-from uploads_queue import clock, history
-from uploads_queue.columns import ForeignText
+from audio_processor.model import FAILED, PROCESSING, Claim
+from uploads_queue import clock, history, searching
 from uploads_queue.ownership import kept_output
 from uploads_queue.records import Buried
-from uploads_queue.schema import MAX_WISH, TRACK, uploads
+from uploads_queue.schema import uploads
 
 EXHAUSTED = "attempts_exhausted"
 SUSPECT_ATTEMPTS = 2
@@ -75,74 +65,46 @@ class Claiming:
         """
         buried: list[Buried] = []
         if in_doubt:
-            failed = connection.execute(self._under(lease_token, FAILED))
-            buried += [_buried(row, lease_token, row.error_message) for row in failed]
-            row = connection.execute(self._under(lease_token, PROCESSING)).first()
-            if row is not None:
-                return Taken(_claim(row, row.attempts, lease_token, worker_id), tuple(buried))
-        row = None
-        for _ in range(MAX_BURIED):
-            row = connection.execute(self.expired(upload_id)).first()
-            if row is None or row.attempts < self.max_attempts:
-                break
+            failed = self._under(connection, lease_token, FAILED)
+            buried += [_buried(one, lease_token, one.error_message) for one in failed]
+            for held in self._under(connection, lease_token, PROCESSING):
+                return Taken(_claim(held, held.attempts, lease_token, worker_id), tuple(buried))
+        row = self._next(connection, upload_id)
+        while row is not None and self._is_hopeless(row):
             buried += self._bury(connection, row, lease_token)
-            row = None
-        suspect = row is not None and row.attempts >= SUSPECT_ATTEMPTS
-        if suspect and not alone:
+            row = self._next(connection, upload_id, lost=len(buried) < MAX_BURIED)
+        lost = row is not None and row.processing_status == PROCESSING
+        suspect = row is not None and lost and row.attempts >= SUSPECT_ATTEMPTS
+        if row is None or (suspect and not alone):
             return Taken(buried=tuple(buried))
-        if row is None:
-            row = connection.execute(self.pending(upload_id)).first()
-        claim = None if row is None else self._seize(connection, row, worker_id, lease_token)
+        claim = self._seize(connection, row, worker_id, lease_token)
         if claim is not None and suspect:
             claim = replace(claim, suspect=True)
         return Taken(claim, tuple(buried))
 
-    def pending(self, upload_id: str | None = None) -> Select[Any]:
-        """Return the query for the oldest pending track that may be claimed now."""
-        return self._first(PENDING, ready(self.dialect), upload_id)
-
-    def expired(self, upload_id: str | None = None) -> Select[Any]:
-        """Return the query for the oldest track whose worker stopped renewing its lease."""
-        return self._first(PROCESSING, expired(self.dialect), upload_id)
-
-    def _first(
-        self, status: str, condition: ColumnElement[bool], upload_id: str | None
-    ) -> Select[Any]:
-        columns = uploads(self.dialect).c
-        query = (
-            self._rows()
-            .where(columns.upload_type == TRACK, columns.processing_status == status, condition)
-            .with_for_update(skip_locked=True)
-            .limit(1)
-        )
+    def _next(
+        self, connection: Connection, upload_id: str | None, *, lost: bool = True
+    ) -> Row[Any] | None:
+        """Lock the row that is next, or the named one, and return it."""
         if upload_id is not None:
-            return query.where(columns.upload_id == upload_id)
-        return query.order_by(columns.uploaded_at, columns.upload_id)
+            return connection.execute(searching.named(self.dialect), {"name": upload_id}).first()
+        searches = searching.searches(self.dialect, lost=lost)
+        if self.dialect == "mysql" and lost:
+            # looked for without a lock first: a poll that finds nothing holds up nobody
+            there = connection.execute(searching.probe(self.dialect)).one()
+            searches = tuple(one for one, any_ in zip(searches, there, strict=True) if any_)
+        for search in searches:
+            row = connection.execute(search).first()
+            if row is not None:
+                return row
+        return None
 
-    def _under(self, lease_token: str, status: str) -> Select[Any]:
-        columns = uploads(self.dialect).c
-        return self._rows().where(
-            columns.upload_type == TRACK,
-            columns.processing_status == status,
-            columns.lease_token == lease_token,
-        )
+    def _is_hopeless(self, row: Row[Any]) -> bool:
+        return bool(row.processing_status == PROCESSING and row.attempts >= self.max_attempts)
 
-    def _rows(self) -> Select[Any]:
-        columns = uploads(self.dialect).c
-        return select(
-            columns.upload_id,
-            columns.file_name,
-            columns.processing_status,
-            columns.attempts,
-            columns.lease_token,
-            columns.lease_expires_at,
-            columns.worker_id,
-            columns.error_message,
-            columns.history,
-            wish(self.dialect).label("mastering"),
-            clock.instant(self.dialect, columns.uploaded_at).label("uploaded_at"),
-            clock.now(self.dialect).label("now"),
-        )
+    def _under(self, connection: Connection, lease_token: str, status: str) -> Iterable[Row[Any]]:
+        query = searching.under(self.dialect, status)
+        return connection.execute(query, {"token": lease_token}).all()
 
     def _seize(
         self, connection: Connection, row: Row[Any], worker_id: str, lease_token: str
@@ -152,17 +114,14 @@ class Claiming:
             history.load_history(row.history), number=attempt, worker_id=worker_id, now=row.now
         )
         done = connection.execute(
-            self._unchanged(row).values(
-                processing_status=PROCESSING,
-                attempts=attempt,
-                lease_token=lease_token,
-                lease_expires_at=clock.now(self.dialect, plus_s=self.lease_s),
-                worker_id=worker_id,
-                available_at=None,
-                started_at=clock.now(self.dialect),
-                completed_at=None,
-                history=history.dump_history(attempts),
-            )
+            _seizure(self.dialect, self.lease_s),
+            _as_read(row)
+            | {
+                "new_attempts": attempt,
+                "new_token": lease_token,
+                "new_worker": worker_id,
+                "new_history": history.dump_history(attempts),
+            },
         )
         return _claim(row, attempt, lease_token, worker_id) if done.rowcount else None
 
@@ -182,7 +141,7 @@ class Claiming:
             error_message=message,
         )
         done = connection.execute(
-            self._unchanged(row).values(
+            _unchanged(self.dialect).values(
                 processing_status=FAILED,
                 error_code=EXHAUSTED,
                 error_message=message,
@@ -190,23 +149,44 @@ class Claiming:
                 lease_expires_at=None,
                 output_key=kept_output(self.dialect),
                 history=history.dump_history(ended),
-            )
+            ),
+            _as_read(row),
         )
         return [_buried(row, lease_token, message)] if done.rowcount else []
 
-    def _unchanged(self, row: Row[Any]) -> Update:
-        """The row by its key, if it is as it was read: true even where locks are not kept."""
-        table = uploads(self.dialect)
-        same_token = (
-            table.c.lease_token.is_(None)
-            if row.lease_token is None
-            else table.c.lease_token == row.lease_token
-        )
-        return update(table).where(
-            table.c.upload_id == row.upload_id,
-            table.c.processing_status == row.processing_status,
-            same_token,
-        )
+
+@cache
+def _unchanged(dialect: str) -> Update:
+    """The row by its key, if it is as it was read: true even where locks are not kept."""
+    table = uploads(dialect)
+    return update(table).where(
+        table.c.upload_id == bindparam("read_id"),
+        table.c.processing_status == bindparam("read_status"),
+        table.c.lease_token.is_not_distinct_from(bindparam("read_token")),
+    )
+
+
+def _as_read(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "read_id": row.upload_id,
+        "read_status": row.processing_status,
+        "read_token": row.lease_token,
+    }
+
+
+@cache
+def _seizure(dialect: str, lease_s: float) -> Update:
+    return _unchanged(dialect).values(
+        processing_status=PROCESSING,
+        attempts=bindparam("new_attempts"),
+        lease_token=bindparam("new_token"),
+        lease_expires_at=clock.now(dialect, plus_s=lease_s),
+        worker_id=bindparam("new_worker"),
+        available_at=None,
+        started_at=clock.now(dialect),
+        completed_at=None,
+        history=bindparam("new_history"),
+    )
 
 
 def exhausted_message(
@@ -217,32 +197,6 @@ def exhausted_message(
         f"Attempt {attempts} of {max_attempts} ended without a word: worker {worker_id} stopped "
         f"renewing its lease, which ran out at {expired_at:%Y-%m-%d %H:%M:%S} UTC. The file may "
         "be what kills the worker; look at its log before retrying."
-    )
-
-
-def wish(dialect: str) -> ColumnElement[str]:
-    """Return the row's ``mastering``, cut where one that is too long can be told from others."""
-    column = uploads(dialect).c.mastering
-    return func.substr(column, 1, MAX_WISH + 1, type_=ForeignText)
-
-
-def ready(dialect: str) -> ColumnElement[bool]:
-    """Return the condition for a pending row that is not in backoff."""
-    columns = uploads(dialect).c
-    return columns.available_at.is_(None) | (columns.available_at <= clock.now(dialect))
-
-
-def expired(dialect: str) -> ColumnElement[bool]:
-    """Return the condition for a processing row whose lease has run out."""
-    return uploads(dialect).c.lease_expires_at < clock.now(dialect)
-
-
-def abandoned(dialect: str) -> ColumnElement[bool]:
-    """Return the condition for a processing row that nobody holds a running lease on."""
-    columns = uploads(dialect).c
-    return and_(
-        columns.processing_status == PROCESSING,
-        or_(columns.lease_expires_at.is_(None), expired(dialect)),
     )
 
 

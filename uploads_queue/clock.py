@@ -20,13 +20,15 @@ def now(dialect: str, *, plus_s: float = 0.0) -> ColumnElement[datetime]:
     expression: ColumnElement[datetime]
     match dialect:
         case "postgresql":
-            expression = func.statement_timestamp() + func.make_interval(
-                0, 0, 0, 0, 0, 0, literal(float(plus_s))
-            )
+            expression = func.statement_timestamp()
+            if plus_s:
+                expression += literal(float(plus_s)) * literal_column("interval '1 second'")
         case "mysql":
-            expression = func.timestampadd(
-                literal_column("MICROSECOND"), round(plus_s * 1e6), func.utc_timestamp(6)
-            )
+            expression = func.utc_timestamp(literal_column("6"))
+            if plus_s:
+                expression = func.timestampadd(
+                    literal_column("MICROSECOND"), round(plus_s * 1e6), expression
+                )
         case _:
             expression = func.strftime(SQLITE_FORMAT, "now", f"{plus_s:+.3f} seconds")
     return type_coerce(expression, UtcTime)

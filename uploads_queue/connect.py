@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from audio_processor.errors import ConfigError
@@ -18,9 +21,14 @@ from uploads_queue.faults import TLS
 from uploads_queue.place import Place
 
 POOL_TIMEOUT_S = 15
+PING_AFTER_S = 15.0
+"""Idle for so long, a connection is asked whether it is still there before it is used."""
 RECYCLE_S = 1800
 """Shorter than the idle time after which proxies and servers hang up."""
 SYSTEM_CA_FILE = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+
+IDLE_SINCE, UNLIMITED = "idle_since", "has_no_lock_timeout_yet"
+"""Kept beside a connection."""
 
 DRIVERS = {
     "mysql": "mysql+mysqlconnector",  # also against MariaDB; mariadb+… refuses MySQL
@@ -54,7 +62,10 @@ def open_engine(place: Place, *, pool_size: int, patience: Patience) -> Engine:
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_S,
         pool_recycle=RECYCLE_S,
-        pool_pre_ping=place.dialect != "sqlite",
+        pool_use_lifo=True,  # few connections in use stay few, and the rest may be dropped
+        # every transaction here ends before its connection is given back: a further ROLLBACK
+        # would be a round trip for nothing (psycopg2 knows, and sends none)
+        pool_reset_on_return=None if place.dialect == "mysql" else "rollback",
         # under REPEATABLE READ, MySQL's default, a claim would lock the gaps between rows,
         # and inserts and other claims would wait for them
         isolation_level="READ COMMITTED" if place.dialect != "sqlite" else None,
@@ -63,6 +74,7 @@ def open_engine(place: Place, *, pool_size: int, patience: Patience) -> Engine:
         _prepare_sqlite(engine, place)
     else:
         _log_in(engine, place)
+        _ping_what_was_idle(engine)
     if place.dialect == "mysql" and place.tls.required:
         _insist_on_tls(engine, place)
     if place.dialect == "postgresql" and patience.silence_s is not None:
@@ -142,12 +154,40 @@ def _postgresql_args(place: Place, patience: Patience) -> dict[str, Any]:
 
 
 def _limit_lock_waits(engine: Engine, lock_s: int) -> None:
-    """LOCAL, so that behind a transaction pooler no other client inherits the limit."""
+    """LOCAL, so that behind a transaction pooler no other client inherits the limit.
+
+    Before the transaction's first statement and in one message with it.
+    """
 
     @event.listens_for(engine, "begin")
-    def limit(connection: Connection) -> None:
-        if connection.get_execution_options().get("writes", False):
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{lock_s}s'")
+    def begin(connection: Connection) -> None:
+        connection.info[UNLIMITED] = connection.get_execution_options().get("writes", False)
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def limit(connection: Connection, _: Any, statement: str, given: Any, *_rest: Any) -> Any:
+        if connection.info.pop(UNLIMITED, False):
+            statement = f"SET LOCAL lock_timeout = '{lock_s}s'; {statement}"
+        return statement, given
+
+
+def _ping_what_was_idle(engine: Engine) -> None:
+    """Ask whether it is still there of a connection that was idle for a while, and only then.
+
+    One that breaks in use is noticed by who uses it, who begins anew (``transactions``).
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[IDLE_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - record.info.get(IDLE_SINCE, math.inf) < PING_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
 
 
 def _log_in(engine: Engine, place: Place) -> None:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING
 from uploads_queue import clock, history
-from uploads_queue.claiming import abandoned, expired, ready, wish
-from uploads_queue.records import Lease, QueueCounts, QueueStatus, UploadRecord
+from uploads_queue.records import Lease, QueueCounts, QueueDepth, QueueStatus, UploadRecord
 from uploads_queue.schema import TRACK, uploads
+from uploads_queue.searching import (
+    abandoned,
+    by_index,
+    claimable,
+    claims_order,
+    fresh_order,
+    tracks,
+    wish,
+)
 
 MAX_NAMESAKES = 100
+MAX_DEPTH = 100_000
+"""So far is counted: looking at the queue must stay cheap when it is long."""
+MAX_DUE = 1_000
+"""So many of those to be tried again are asked for the oldest."""
 
 
 def pending(connection: Connection, limit: int | None) -> list[dict[str, Any]]:
@@ -102,24 +115,45 @@ def claimable_ids(connection: Connection) -> list[str]:
     """
     dialect = connection.dialect.name
     columns = uploads(dialect).c
-    pending_last = case((columns.processing_status == PENDING, 1), else_=0)
     return list(
         connection.execute(
-            select(columns.upload_id)
-            .where(_is_claimable(dialect))
-            .order_by(pending_last, columns.uploaded_at, columns.upload_id)
+            select(columns.upload_id).where(claimable(dialect)).order_by(*claims_order(dialect))
         ).scalars()
     )
 
 
-def _is_claimable(dialect: str) -> ColumnElement[bool]:
+def depth(connection: Connection) -> QueueDepth:
+    """Return how long the queue is: one statement, off ``ix_uploads_ready`` alone, bounded."""
+    row = connection.execute(depth_query(connection.dialect.name)).one()
+    waited = [
+        _seconds(uploaded_at, row.now) or 0.0
+        for uploaded_at in (row.fresh, row.due)
+        if uploaded_at is not None
+    ]
+    return QueueDepth(pending=row.pending, oldest_pending_age_s=max(waited, default=0.0))
+
+
+@cache
+def depth_query(dialect: str) -> Select[Any]:
+    """Return the query for the queue's length and the oldest uploads that could be claimed."""
     columns = uploads(dialect).c
-    return and_(
-        columns.upload_type == TRACK,
-        or_(
-            and_(columns.processing_status == PENDING, ready(dialect)),
-            and_(columns.processing_status == PROCESSING, expired(dialect)),
-        ),
+    waiting = by_index(select(columns.uploaded_at), dialect, "ix_uploads_ready").where(
+        tracks(dialect, PENDING)
+    )
+    in_order = (columns.available_at, columns.uploaded_at, columns.upload_id)
+    some = waiting.order_by(*in_order).limit(MAX_DEPTH).subquery()
+    fresh = waiting.where(columns.available_at.is_(None), columns.uploaded_at.is_not(None))
+    due = waiting.where(columns.available_at <= clock.now(dialect))
+    some_due = due.order_by(*in_order).limit(MAX_DUE).subquery()
+
+    def moment(query: Select[Any]) -> ColumnElement[datetime | None]:
+        return clock.instant(dialect, query.scalar_subquery())
+
+    return select(
+        select(func.count()).select_from(some).scalar_subquery().label("pending"),
+        moment(fresh.order_by(*fresh_order(dialect)).limit(1)).label("fresh"),
+        moment(select(func.min(some_due.c.uploaded_at))).label("due"),
+        clock.now(dialect).label("now"),
     )
 
 

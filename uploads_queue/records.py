@@ -118,3 +118,13 @@ class SchemaState:
     def up_to_date(self) -> bool:
         """Whether the table is what this version works with."""
         return self.current == self.head
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How long the queue is, as cheaply as it can be known."""
+
+    pending: int
+    """Waiting to be claimed, those in backoff included; counted no further than 100,000."""
+    oldest_pending_age_s: float
+    """Since the upload of the oldest track that could be claimed now; 0 where there is none."""

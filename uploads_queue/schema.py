@@ -23,7 +23,7 @@ from sqlalchemy.dialects import mysql
 
 from uploads_queue.columns import OutputKey, UtcTime
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in ``migrations/versions``: said here so that asking costs no Alembic."""
 
 VERSION_TABLE = "audio_processor_version"
@@ -34,6 +34,10 @@ TRACK = "track"
 
 MAX_WISH = 16 * 1024
 """Bytes of a ``mastering`` that are worth keeping; what is longer is no wish."""
+
+WAITING = "(upload_type = 'track' AND processing_status = '0') IS TRUE"
+IN_WORK = "(upload_type = 'track' AND processing_status = 'processing') IS TRUE"
+"""What PostgreSQL's indexes for the claim are limited to."""
 
 LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 """``TEXT`` on MySQL ends at 64 KiB, in the middle of a history or of its last character."""
@@ -72,14 +76,18 @@ def uploads(dialect: str) -> Table:
         Column("mastering", Text),  # the one that clients are welcome to write
     )
     columns = table.c
-    # equality, equality, order: the claim reads its first row off the index and stops
-    Index(
-        "ix_uploads_claim",
-        columns.upload_type,
-        columns.processing_status,
-        columns.uploaded_at,
-        columns.upload_id,
-    )
+    # for lists and counts by status, and the claims of versions before 0004
+    status = (columns.upload_type, columns.processing_status)
+    Index("ix_uploads_claim", *status, columns.uploaded_at, columns.upload_id)
+    # for the searches in ``searching``: of the tracks that wait, and of those in work
+    ready = (columns.available_at, columns.uploaded_at, columns.upload_id)
+    lease = (columns.lease_expires_at, columns.upload_id)
+    if dialect == "postgresql":  # a row that has ended is in neither
+        Index("ix_uploads_ready", *ready, postgresql_where=text(WAITING))
+        Index("ix_uploads_lease", *lease, postgresql_where=text(IN_WORK))
+    else:
+        Index("ix_uploads_ready", *status, *ready)
+        Index("ix_uploads_lease", *status, *lease)
     Index(
         "ix_uploads_file_name",
         columns.file_name,

@@ -71,7 +71,18 @@ class Transactions:
         return self._bounded(once)
 
     def once(self, work: Callable[[Connection], T]) -> T:
-        """Return what the work reads, without a second try: for asking whether it is there."""
+        """Return what the work reads, without a second try: for asking whether it is there.
+
+        Of a kept connection that turns out to have died, a new one is the first try.
+        """
+        connected = False
+        try:
+            with self._reading.connect() as connection:
+                connected = True
+                return work(connection)
+        except FOREIGN as error:
+            if not connected or understand(error).kind is not Kind.DISCONNECTED:
+                raise translate(error, self._place) from error
         try:
             with self._reading.connect() as connection:
                 return work(connection)

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, upd
 from audio_processor.errors import LeaseLost
 from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING, Claim, UploadStatus
 from uploads_queue import clock, history
-from uploads_queue.claiming import abandoned
 from uploads_queue.ownership import NOT_MEASURED
 from uploads_queue.records import AttemptOutcome
 from uploads_queue.schema import TRACK, uploads
+from uploads_queue.searching import abandoned
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,8 +72,10 @@ def test_a_claim_in_progress_holds_up_no_upload(server_backend: Backend) -> None
     )
     claiming = Claiming(server_backend.db_type, lease_s=90, max_attempts=3)
     with engine.connect() as connection:
-        assert connection.execute(claiming.expired()).first() is None
-        assert connection.execute(claiming.pending()).first() is not None
+        taken = claiming.take(
+            connection, worker_id="w", lease_token="t", upload_id=None, in_doubt=False
+        )
+        assert taken.claim is not None and taken.claim.upload_id == "m"
         for upload_id in ("a", "z"):
             server_backend.sql(
                 "INSERT INTO Uploads (upload_id, file_name, uploaded_at)"
@@ -367,3 +369,45 @@ def test_a_row_that_another_client_is_processing_is_left_alone_but_shown_and_fre
     assert (lease.worker_id, lease.remaining_s) == (None, None)
     assert queue.reset("theirs")
     assert taken(queue).upload_id == "theirs"
+
+
+def test_what_is_due_again_goes_before_what_was_never_tried(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    """It was claimed before all of those, and a backlog must not put it off for ever."""
+    for upload_id, age_s in (("fresh", 900), ("second", 600), ("first", 300), ("later", 1200)):
+        queue.insert(upload_id, f"{upload_id}.mp3")
+        backend.age(upload_id, age_s)
+    backend.set("first", "available_at", backend.now(-20))
+    backend.set("second", "available_at", backend.now(-10))
+    backend.set("later", "available_at", backend.now(600))
+    order = ["first", "second", "fresh"]
+    assert queue.claimable_ids() == order
+    assert [taken(queue).upload_id for _ in order] == order
+    assert queue.claim("w") is None
+
+
+def test_of_the_vanished_the_one_longest_gone_goes_first(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    for upload_id, gone_s in (("a", 10), ("b", 30), ("c", 20)):
+        queue.insert(upload_id, f"{upload_id}.mp3")
+        assert queue.claim("dead", upload_id=upload_id) is not None
+        backend.set(upload_id, "lease_expires_at", backend.now(-gone_s))
+    queue.insert("fresh", "fresh.mp3")
+    order = ["b", "c", "a", "fresh"]
+    assert queue.claimable_ids() == order
+    assert [taken(queue).upload_id for _ in order] == order
+
+
+def test_no_more_than_ten_are_buried_in_one_claim_and_none_is_forgotten(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    hopeless(queue, backend, *(f"p{number:02}" for number in range(12)))
+    queue.insert("fine", "fine.mp3")
+    told: list[str] = []
+    queue.on_buried = lambda claim, *_: told.append(claim.upload_id)
+    assert taken(queue).upload_id == "fine"
+    assert len(told) == 10
+    assert queue.claim("w") is None
+    assert sorted(told) == [f"p{number:02}" for number in range(12)]

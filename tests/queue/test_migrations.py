@@ -363,3 +363,48 @@ def test_sqlite_makes_its_file_and_table_on_first_use(tmp_path: Path) -> None:
 
 def test_the_head_that_is_asked_for_is_the_newest_step() -> None:
     assert ScriptDirectory.from_config(migrations.configuration()).get_heads() == [HEAD]
+
+
+def storage_parameters(backend: Backend) -> dict[str, str]:
+    rows = backend.sql(
+        "SELECT unnest(reloptions) FROM pg_class WHERE oid = 'uploads'::regclass ORDER BY 1"
+    )
+    return dict(option.split("=") for (option,) in rows)
+
+
+def test_postgresql_is_told_to_vacuum_a_queue_often_and_the_customers_word_stands(
+    postgres_server: DatabaseServer,
+) -> None:
+    backend = Backend("postgresql", postgres_server.fresh_database(), postgres_server)
+    theirs = {"autovacuum_vacuum_threshold": "77", "fillfactor": "80"}
+    settings = ", ".join(f"{key} = {value}" for key, value in theirs.items())
+    backend.sql(CUSTOMERS_TABLE, f"ALTER TABLE uploads SET ({settings})")
+    upgrade(backend)
+    told = storage_parameters(backend)
+    assert told == theirs | {
+        "autovacuum_vacuum_scale_factor": "0.01",
+        "vacuum_index_cleanup": "on",
+    }
+    upgrade(backend)
+    assert storage_parameters(backend) == told
+    downgrade(backend, "0003")
+    assert storage_parameters(backend) == theirs
+
+
+def test_the_indexes_of_the_claim_come_to_a_table_in_use_and_are_rebuilt_where_broken(
+    postgres_server: DatabaseServer,
+) -> None:
+    backend = Backend("postgresql", postgres_server.fresh_database(), postgres_server)
+    backend.sql(CUSTOMERS_TABLE, *ROWS)
+    migrations.upgrade(read_config(backend.config, backend.db_type), "0003")
+    upgrade(backend)
+    backend.sql(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_uploads_lease'::regclass",
+        f"UPDATE {VERSION_TABLE} SET version_num = '0003'",
+    )
+    upgrade(backend)
+    assert backend.sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
+    assert reflected(backend)[0] == []
+    queue = backend.open()
+    assert taken(queue).upload_id == "p"
+    queue.close()

@@ -38,7 +38,8 @@ class Expected:
     status: str = "0"
     attempts: int = 0
     token: str | None = None
-    expired: bool = False
+    died: int = 0
+    """Which of the deaths it was that left it; 0 while its lease runs."""
     waiting: bool = False
     key: str | None = None
     public: bool = False
@@ -61,6 +62,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.backend = Backend("sqlite", {"database": str(self.folder / "q.db")})
         self.queue = self.backend.open(max_attempts=MAX_ATTEMPTS)
         self.rows: dict[str, Expected] = {}
+        self.deaths = 0
 
     def teardown(self) -> None:
         self.queue.close()
@@ -84,23 +86,28 @@ class QueueMachine(RuleBasedStateMachine):
     def claim(self) -> Claim | MultipleResults[Claim]:
         claim = self.queue.claim("w")
         for expected in self.rows.values():
-            if expected.expired and expected.attempts >= MAX_ATTEMPTS:
-                expected.status, expected.expired = "failed", False
+            if expected.died and expected.attempts >= MAX_ATTEMPTS:
+                expected.status, expected.died = "failed", 0
                 expected.give_up_output()
-        dead = [u for u, e in self.rows.items() if e.expired]
-        ready = [u for u, e in self.rows.items() if e.status == "0" and not e.waiting]
-        if not dead + ready:
+        claimable = self._in_order()
+        if not claimable:
             assert claim is None
             return multiple()
         assert claim is not None
-        assert claim.upload_id == (dead + ready)[0]
+        assert claim.upload_id == claimable[0]
         expected = self.rows[claim.upload_id]
-        expected.status, expected.expired, expected.token = "processing", False, claim.lease_token
+        expected.status, expected.died, expected.token = "processing", 0, claim.lease_token
         expected.attempts += 1
         assert claim.attempt == expected.attempts
         assert claim.lease_token not in expected.tokens
         expected.tokens.add(claim.lease_token)
         return claim
+
+    def _in_order(self) -> list[str]:
+        """What vanished workers left, in the order of their deaths; then by upload."""
+        dead = sorted((e.died, u) for u, e in self.rows.items() if e.died)
+        ready = [u for u, e in self.rows.items() if e.status == "0" and not e.waiting]
+        return [u for _, u in dead] + ready
 
     def _holds(self, claim: Claim) -> bool:
         expected = self.rows[claim.upload_id]
@@ -113,7 +120,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.queue.renew(claim)
             return
         self.queue.renew(claim)
-        self.rows[claim.upload_id].expired = False
+        self.rows[claim.upload_id].died = 0
 
     @rule(claim=claims, key=st.sampled_from(KEYS))
     def reserve(self, claim: Claim, key: str) -> None:
@@ -147,7 +154,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         act()
         expected = self.rows[claim.upload_id]
-        expected.expired = False
+        expected.died = 0
         expected.status = {"complete": "completed", "fail": "failed"}.get(how, "0")
         expected.waiting = how == "retry"
         if how == "complete":
@@ -160,8 +167,10 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(claim=claims)
     def the_worker_dies(self, claim: Claim) -> None:
         if self._holds(claim):
-            self.backend.expire(claim.upload_id)
-            self.rows[claim.upload_id].expired = True
+            self.deaths += 1
+            ran_out = f"'2025-01-01 00:00:{self.deaths:02}'"
+            self.backend.set(claim.upload_id, "lease_expires_at", ran_out)
+            self.rows[claim.upload_id].died = self.deaths
 
     @rule(data=st.data())
     def time_passes(self, data: st.DataObject) -> None:
@@ -173,11 +182,11 @@ class QueueMachine(RuleBasedStateMachine):
     def reset(self, data: st.DataObject) -> None:
         upload_id = data.draw(st.sampled_from(sorted(self.rows)))
         expected = self.rows[upload_id]
-        held = expected.status == "processing" and not expected.expired
+        held = expected.status == "processing" and not expected.died
         assert self.queue.reset(upload_id) is not held
         if not held:
             expected.status, expected.attempts, expected.token = "0", 0, None
-            expected.expired = expected.waiting = False
+            expected.died, expected.waiting = 0, False
 
     @invariant()
     def the_table_is_as_the_model_says(self) -> None:
@@ -189,9 +198,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert (record.wait_s > 0) == expected.waiting
             running = [a for a in record.history if a.outcome == "running"]
             assert len(running) == (1 if expected.status == "processing" else 0)
-        dead = [u for u, e in self.rows.items() if e.expired]
-        ready = [u for u, e in self.rows.items() if e.status == "0" and not e.waiting]
-        assert self.queue.claimable_ids() == dead + ready
+        assert self.queue.claimable_ids() == self._in_order()
 
 
 TestQueueMachine = QueueMachine.TestCase

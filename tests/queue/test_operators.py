@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from audio_processor.errors import NameRejected
-from database_manager import DatabaseManager, QueueCounts
+from database_manager import DatabaseManager, QueueCounts, QueueDepth
 from tests.queue.backend import Backend, row, summary, taken
 
 
@@ -187,3 +187,23 @@ def test_no_secret_in_what_is_shown(backend: Backend) -> None:
     if "password" in backend.config:
         assert backend.config["password"] not in shown
     queue.close()
+
+
+def test_the_depth_counts_what_waits_and_ages_what_could_be_claimed(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    assert queue.depth() == QueueDepth(pending=0, oldest_pending_age_s=0.0)
+    for upload_id, age_s in (("held", 9000), ("fresh", 300), ("image", 8000), ("later", 7000)):
+        queue.insert(upload_id, f"{upload_id}.mp3")
+        backend.age(upload_id, age_s)
+    assert queue.claim("w", upload_id="held") is not None
+    backend.set("image", "upload_type", "'image'")
+    backend.set("later", "available_at", backend.now(600))
+    depth = queue.depth()
+    assert depth.pending == 2
+    assert depth.oldest_pending_age_s == pytest.approx(300, abs=20)
+    backend.set("later", "available_at", backend.now(-1))
+    assert queue.depth().oldest_pending_age_s == pytest.approx(7000, abs=20)
+    backend.set("fresh", "uploaded_at", "NULL")
+    backend.set("later", "available_at", backend.now(600))
+    assert queue.depth() == QueueDepth(pending=2, oldest_pending_age_s=0.0)
