@@ -18,6 +18,7 @@ from tests.prometheus.rules import (
     Alert,
     alerts,
     grouped_by,
+    groups,
     recorded,
     rules,
     selectors,
@@ -54,6 +55,12 @@ def test_every_alert_is_tested_both_ways() -> None:
             (firing if check["exp_alerts"] else silent).add(check["alertname"])
     names = {alert.name for alert in alerts()}
     assert (firing, silent) == (names, names)
+
+
+def test_the_unit_tests_evaluate_groups_in_the_files_order() -> None:
+    """Else a test may read what was recorded a minute ago, one time in seven or so."""
+    order = yaml.safe_load(UNIT_TESTS.read_text(encoding="utf-8"))["group_eval_order"]
+    assert order == [group["name"] for group in groups()]
 
 
 def test_names_are_unique() -> None:

@@ -114,7 +114,7 @@ def _alerts() -> model.AnnotationQuery:
         name="Alerts",
         datasource=SOURCE,
         icon_color="red",
-        expr='ALERTS{alertname=~"AudioProcessor.+", alertstate="firing"}',
+        expr='ALERTS{alertname=~"AudioProcessor.+", alertstate="firing", namespace=~"$namespace"}',
     )
     event.title_format, event.text_format = "{{alertname}}", "{{severity}} {{instance}} {{reason}}"
     return event

@@ -19,7 +19,10 @@ def _figures() -> list[Builder]:
             "Alerts firing",
             "How many of this service's alerts fire now. Each has a section in docs/runbook.md.",
             "none",
-            Query('count(ALERTS{alertname=~"AudioProcessor.+", alertstate="firing"}) or vector(0)'),
+            Query(
+                'count(ALERTS{alertname=~"AudioProcessor.+", alertstate="firing", '
+                'namespace=~"$namespace"}) or vector(0)'
+            ),
             ((None, GREEN), (1, RED)),
         ),
         figure(
