@@ -13,7 +13,7 @@
     ├── TransientError         back to pending with backoff, until the attempts run out
     │   ├── StoreUnavailable   S3 or the folder cannot be reached, or refuses us
     │   ├── ObjectChanged      another writer was there before a conditional write
-    │   ├── DatabaseUnavailable
+    │   ├── DatabaseUnavailable  the database cannot be reached, or refuses us
     │   ├── EncoderTimeout     FFmpeg stood still, or took longer than it may
     │   ├── EncoderKilled      FFmpeg was killed, and not by us: for want of memory, say
     │   └── DiskFull           scratch or the target folder has no room

@@ -104,8 +104,11 @@ class Loudness:
     """One programme's figures by BS.1770-5, EBU Tech 3341 and Tech 3342."""
 
     integrated_lufs: float | None
+    """Gated, over the whole programme; None for silence and below 400 ms."""
     range_lu: float | None
+    """From the 10th to the 95th percentile of the short-term loudness (Tech 3342)."""
     true_peak_dbtp: float | None
+    """Largest peak between the samples too, all channels."""
     sample_peak_dbfs: float | None
     momentary_max_lufs: float | None
     short_term_max_lufs: float | None
@@ -463,16 +466,20 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class RenditionSummary:
-    """One delivered file in figures."""
+    """One delivered file in figures, measured after it was decoded again."""
 
     name: str
+    """A tier's, or ``m4a``."""
     integrated_lufs: float | None
     true_peak_dbtp: float | None
     range_lu: float | None
     duration_s: float
     average_bandwidth: int
+    """bit/s, container included."""
     candidates: int
+    """Encodes until one was within tolerance."""
     limited_by: LimitedBy | None
+    """Why this file is not what was aimed at, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,9 +488,14 @@ class TrackSummary:
 
     track_id: str
     duration_s: float
+    """Of the decoded upload."""
     source: Loudness
+    """Of the upload."""
     plan_mode: PlanMode
     gain_db: float
+    """The one gain that was given to all of it."""
     limited_by: LimitedBy | None
+    """Why the target was not reached, or None."""
     renditions: tuple[RenditionSummary, ...]
     warnings: tuple[str, ...] = ()
+    """Sentences for the artist or an engineer."""

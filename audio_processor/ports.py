@@ -140,7 +140,7 @@ class Progress(Protocol):
     """Told where a track is, for a progress bar, a metric or a log line."""
 
     def stage(self, track_id: str, stage: str) -> None:
-        """The track has entered the stage: fetch, probe, analyse, plan, render, …."""
+        """The track has entered the stage: fetch, probe, treat, analyse, plan, render …"""
 
     def advance(self, track_id: str, fraction: float) -> None:
         """The stage is done to this fraction, 0…1."""
