@@ -31,6 +31,7 @@ prometheus: setup-dev  ## Prometheus and promtool for the alerts' tests, unpacke
 
 dashboard: setup-dev  ## the Grafana dashboard anew, from tools/dashboard
 	@$(PY) -m tools.dashboard
+	@$(PY) -m tools.kubernetes_embeds
 
 fdkaac: setup-dev  ## fdkaac for the tests, from Debian's non-free, in a folder of its own
 	@tools/install-fdkaac.sh
