@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,27 @@ def test_completed_tracks_are_processed_again_by_the_statement(tmp_path: Path) -
         again = processor.find(upload_id)
     assert again.status == "completed" and again.attempts == 1
     assert again.summary is not None and again.completed_at != first.completed_at
+
+
+def test_what_migrate_adds_is_told(tmp_path: Path) -> None:
+    """Names of columns and indexes, on a table as customers have it."""
+    import sqlite3
+
+    from database_manager import DatabaseManager
+
+    def names(connection: sqlite3.Connection) -> set[str]:
+        columns = connection.execute("SELECT name FROM pragma_table_info('Uploads')")
+        indexes = connection.execute(
+            "SELECT name FROM pragma_index_list('Uploads') WHERE name NOT LIKE 'sqlite_%'"
+        )
+        return {row[0] for row in [*columns, *indexes]}
+
+    [theirs] = [b.text for b in blocks("sql", README) if "CREATE TABLE Uploads" in b.text]
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.execute(theirs)
+        before = names(connection)
+        DatabaseManager({"database": str(tmp_path / "x.db")}, "sqlite").migrate()
+        added = names(connection) - before
+    told = section(DEPLOY, "Your existing table").partition("It adds\n")[2].partition("one-row")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == added
+    assert len(added) == 12 + 5
