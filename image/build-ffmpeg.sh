@@ -13,6 +13,9 @@ demuxers=(
     avi mpegts mpegps flv
     pcm_f32le # our own blocks
 )
+# by these a program stream's parts are told apart; as files of their own, format_whitelist keeps
+# them out
+probed=(mpegvideo h264 hevc m4v dts loas truehd)
 decoders=(
     mp3float mp3 mp2float mp2 mp1float mp1 aac aac_latm alac
     flac vorbis opus wmav1 wmav2 wmapro wmalossless wavpack
@@ -21,9 +24,11 @@ decoders=(
     pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le
     pcm_f64be pcm_bluray pcm_dvd adpcm_ms adpcm_ima_wav adpcm_ima_qt
 )
-parsers=(aac aac_latm ac3 amr dca flac mlp mpegaudio opus vorbis)
+parsers=(aac aac_latm ac3 amr dca flac mlp mpegaudio mpegvideo opus vorbis)
 encoders=(aac flac pcm_f32le pcm_s16le pcm_s24le pcm_s32le)
-muxers=(adts flac wav null ffmetadata image2pipe pcm_f32le)
+# hls and ipod: audio_processor/delivery/{segments,m4a}.py
+muxers=(adts flac wav hls mpegts ipod null ffmetadata image2pipe pcm_f32le)
+bsfs=(aac_adtstoasc null)
 # what a decode's format filter needs, and the meters with which a delivery is checked by hand
 filters=(aformat anull aresample atrim astats ebur128 volumedetect)
 protocols=(file pipe)
@@ -42,11 +47,12 @@ dpkg-source -x ffmpeg_*.dsc source >/dev/null
 cd source
 
 mapfile -t enabled < <(
-    only demuxer "${demuxers[@]}"
+    only demuxer "${demuxers[@]}" "${probed[@]}"
     only decoder "${decoders[@]}"
     only parser "${parsers[@]}"
     only encoder "${encoders[@]}"
     only muxer "${muxers[@]}"
+    only bsf "${bsfs[@]}"
     only filter "${filters[@]}"
     only protocol "${protocols[@]}"
 )

@@ -164,6 +164,19 @@ def test_ffmpeg_is_built_with_the_containers_that_uploads_may_have() -> None:
     assert named - {"pcm_f32le", "mpegps"} == set(argv.DEMUXERS) - {"mpeg"}
 
 
+def test_ffmpeg_is_built_with_what_the_program_writes() -> None:
+    """Every ``-f`` of the package's argument lists, whether for reading or for writing."""
+    named = set()
+    for module in (ROOT / "audio_processor").rglob("*.py"):
+        text = module.read_text()
+        if "supervisor" in text or module.name == "argv.py":
+            named |= set(re.findall(r'"-f", "(\w+)"', text))
+            named |= set(re.findall(r'\bformat="(\w+)"', text))
+    named = {{"f32le": "pcm_f32le"}.get(name, name) for name in named}
+    assert {"hls", "ipod", "adts", "aac", "pcm_f32le"} <= named, "the search has lost its way"
+    assert named <= listed("muxers") | listed("demuxers")
+
+
 def test_ffmpeg_is_7_or_later() -> None:
     (version,) = [arg for arg in of("ARG") if arg.startswith("FFMPEG_VERSION=")]
     assert int(re.split(r"[:.]", version.partition("=")[2])[1]) >= 7
