@@ -255,7 +255,7 @@ class AudioProcessor:
                 worker.stop()
         try:
             with observed.worker(
-                worker, line.scratch, slots=options.concurrency, look=lambda: self.queue.depth()
+                worker, line.scratch, slots=options.concurrency, look=self.queue.depth
             ):
                 yield worker
         finally:
