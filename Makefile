@@ -71,7 +71,7 @@ bench: setup-dev corpus  ## CPU cost of the line and of each preset; flat memory
 	  $(PY) -m $$one || kept=1; done; exit $$kept
 
 bench-throughput: setup-dev servers corpus  ## audio per second and use of the cores, against tracks at once
-	@$(PY) -m bench.throughput
+	@$(PY) -m bench.throughput $(if $(BACK_END),--back-end $(BACK_END))
 
 regress: setup-dev corpus  ## every preset against its goldens; UPDATE_GOLDENS=1 writes them anew
 	@$(PY) -m bench.regress

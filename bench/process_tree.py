@@ -96,11 +96,13 @@ def with_programs(pid: int) -> list[int]:
 
 def descendants(pid: int) -> Iterator[int]:
     """Yield the process's children, theirs, and so on."""
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, listed.read_text().split()):
-                yield child
-                yield from descendants(child)
+    with suppress(OSError):  # it has ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                children = (thread / "children").read_text(encoding="ascii")
+                for child in map(int, children.split()):
+                    yield child
+                    yield from descendants(child)
 
 
 def kib_of(pid: int, file: str, key: str) -> int:
@@ -113,9 +115,13 @@ def kib_of(pid: int, file: str, key: str) -> int:
 
 
 def bytes_below(folder: Path) -> int:
-    """Return the sizes of all files below the folder, added up."""
+    """Return the sizes of all files below the folder, added up; what is just going may be left out.
+
+    Not by ``rglob``, which raises where a folder goes while it is listed.
+    """
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # gone since it was listed
-            total += path.stat().st_size if path.is_file() else 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(where, name).stat().st_size
     return total

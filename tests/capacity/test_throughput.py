@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from audio_processor import capacity_figures
 from audio_processor.capacity_figures import Figure
 from bench import throughput, throughput_daemon
 from bench.back_ends import embedded
-from bench.process_tree import machine, usage
+from bench.process_tree import bytes_below, machine, usage
 from bench.throughput_plot import Bar, plot
 from bench.throughput_run import Run, figures
 from tests.corpus import corpus_track_or_skip
@@ -88,6 +89,26 @@ def test_the_figures_of_the_capacity_model_follow(run: Run) -> None:
     )
     assert all(isinstance(getattr(capacity_figures, name), Figure) for name in found)
     assert "AUDIO_S_PER_CPU_S" not in figures(runs[:2]), "a pod's is not known"
+
+
+def test_a_folder_that_comes_and_goes_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(bytes(1000))
+    done = threading.Event()
+
+    def churn() -> None:
+        while not done.is_set():
+            for name in map(str, range(50)):
+                (tmp_path / name).mkdir()
+            for name in map(str, range(50)):
+                (tmp_path / name).rmdir()
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        assert {bytes_below(tmp_path) for _ in range(200)} == {1000}
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_children_are_counted_while_they_run_and_after() -> None:
