@@ -29,6 +29,10 @@ def test_blocks_are_run_and_few_are_not() -> None:
     assert len(RUN) >= 5
     assert len(NOT_RUN) == NOT_RUN_AT_MOST
     assert [str(block) for block in NOT_RUN if len(block.said) < 10] == [], "say why"
+    elsewhere = {
+        b.page.name for name in ("shell", "console", "shellsession", "zsh") for b in blocks(name)
+    }
+    assert elsewhere <= {"runbook.md"}, "its lines are held to what there is in tests/prometheus"
 
 
 @pytest.mark.parametrize("block", RUN, ids=str)
