@@ -3,7 +3,7 @@
 ``python -m bench.dashboard`` runs a worker on real music, with some broken uploads among it and an
 outage of the database in the middle, has a real Prometheus watch it, asks that for every panel's
 expressions and draws the panels where the dashboard has them: ``bench/out/dashboard.png``. It shows
-whether a panel says something; it is not Grafana.
+whether a panel says something; it is not Grafana. ``--page``: for the docs too.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tests.servers.s3 import S3Server, running_s3
 from tools.dashboard.document import PATH
 
 OUT = Path(__file__).with_name("out") / "dashboard.png"
+PAGE = Path(__file__).parents[1] / "docs" / "dashboard.png"
 TRACKS = 10
 LONGEST_S = 110.0
 OUTAGE_S = 20.0
@@ -168,14 +169,18 @@ def main() -> int:
     """Run it and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tracks", type=int, default=TRACKS)
-    tracks = parser.parse_args().tracks
+    parser.add_argument("--page", action="store_true", help=f"also {PAGE.name} in docs/")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, site(Path(name)) as running:
         _until(lambda: running.count("audio_processor_ready") == 1)
         start = time.time()
-        a_day(running, tracks)
+        a_day(running, given.tracks)
         _until(lambda: running.count("audio_processor_jobs_in_flight") == 0)
         drawn = list(panels(running.prometheus, start, time.time()))
     draw(drawn, OUT)
+    if given.page:
+        below = next(panel.y for panel in drawn if panel.title == "Dependencies")
+        draw([panel for panel in drawn if panel.y < below], PAGE, inch_dots=75)
     _say(f"{OUT.name}: {len(drawn)} panels")
     for panel in drawn:
         if panel.kind != "row" and not panel.series:

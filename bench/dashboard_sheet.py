@@ -100,19 +100,23 @@ class Panel:
         )
 
 
-def draw(panels: Sequence[Panel], target: Path) -> None:
-    """Write the picture."""
+def draw(panels: Sequence[Panel], target: Path, *, inch_dots: int = 110) -> None:
+    """Write the picture; every panel over the same time."""
     mpl.rcParams.update({"font.size": 6.5, "text.color": INK, "axes.edgecolor": FAINT})
     rows = max(p.y + p.height for p in panels)
-    figure = Figure(figsize=(24 * COLUMN_INCH, rows * ROW_INCH), facecolor=GROUND, dpi=110)
+    figure = Figure(figsize=(24 * COLUMN_INCH, rows * ROW_INCH), facecolor=GROUND, dpi=inch_dots)
+    all_times = np.concatenate([s.times for p in panels for s in p.series])
+    span = (float(all_times.min()), float(all_times.max()))
     for panel in panels:
         for number, copy in enumerate(panel.copies):
-            _place(figure, panel, rows, number, copy)
+            _place(figure, panel, rows, number, copy, span)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target)
 
 
-def _place(figure: Figure, panel: Panel, rows: int, number: int, copy: str) -> None:
+def _place(
+    figure: Figure, panel: Panel, rows: int, number: int, copy: str, span: tuple[float, float]
+) -> None:
     width = panel.width / len(panel.copies)
     left, top = panel.x + number * width, panel.y
     title = panel.title.replace("$rendition", copy)
@@ -145,15 +149,13 @@ def _place(figure: Figure, panel: Panel, rows: int, number: int, copy: str) -> N
     kinds = {
         "heatmap": _heatmap, "bargauge": _bars, "state-timeline": _states, "table": _table,
     }  # fmt: skip
-    kinds.get(panel.kind, _lines)(axes, panel, series)
+    if panel.kind in {"timeseries", "heatmap", "state-timeline"}:
+        axes.set_xlim(0, span[1] - span[0])
+        axes.xaxis.set_major_formatter(lambda s, _: f"{s // 60:.0f}:{s % 60:02.0f}")
+    kinds.get(panel.kind, _lines)(axes, panel, series, span[0])
 
 
-def _since(series: Sequence[Series]) -> float:
-    return float(min(s.times[0] for s in series))
-
-
-def _lines(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
-    start = _since(series)
+def _lines(axes: Axes, panel: Panel, series: Sequence[Series], start: float) -> None:
     ordered = sorted(series, key=lambda s: s.name)[:12]
     if panel.stacked:
         grid = np.unique(np.concatenate([s.times for s in ordered]))
@@ -168,7 +170,7 @@ def _lines(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
     for value, colour in panel.steps[1:]:
         if value < 3 * (axes.get_ylim()[1] or 1):
             axes.axhline(value, color=colour, lw=0.7, ls="--")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.3 * (axes.get_ylim()[1] or 1))  # room for the legend
     if panel.unit == "bytes":
         axes.yaxis.set_major_formatter(EngFormatter("B"))
     axes.set_ylabel(panel.unit, fontsize=5.5, color=FAINT, labelpad=1)
@@ -184,7 +186,7 @@ def _figure(card: Axes, panel: Panel, series: Series) -> None:
     card.text(0.5, 0.42, text, ha="center", va="center", fontsize=15, transform=card.transAxes)
 
 
-def _heatmap(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
+def _heatmap(axes: Axes, panel: Panel, series: Sequence[Series], start: float) -> None:
     ordered = sorted(series, key=lambda s: float(s.labels["le"]))
     grid = np.unique(np.concatenate([s.times for s in ordered]))
     cumulative = np.array([np.interp(grid, s.times, np.nan_to_num(s.values)) for s in ordered])
@@ -195,12 +197,12 @@ def _heatmap(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
         return
     low, high = max(0, seen[0] - 1), min(len(ordered), seen[-1] + 2)
     shown = np.where(counts[low:high] > 1e-9, counts[low:high], np.nan)
-    axes.pcolormesh(grid - grid[0], np.arange(high - low), shown, cmap="turbo", shading="nearest")
+    axes.pcolormesh(grid - start, np.arange(high - low), shown, cmap="turbo", shading="nearest")
     names = [s.labels["le"] for s in ordered[low:high]]
     axes.set_yticks(range(len(names)), [f"{n} {panel.unit}".removesuffix(" none") for n in names])
 
 
-def _bars(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
+def _bars(axes: Axes, panel: Panel, series: Sequence[Series], _start: float) -> None:
     ordered = sorted(series, key=lambda s: float(s.values[-1]))
     values = [float(s.values[-1]) for s in ordered]
     axes.barh([s.name for s in ordered], values, color="#7a5cc7")
@@ -208,8 +210,7 @@ def _bars(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
         axes.text(value, number, f" {value:.3g} {panel.unit}", va="center", fontsize=5.5)
 
 
-def _states(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
-    start = _since(series)
+def _states(axes: Axes, panel: Panel, series: Sequence[Series], start: float) -> None:
     for number, one in enumerate(series):
         step = float(np.min(np.diff(one.times))) if len(one.times) > 1 else 1.0
         for at, value in zip(one.times - start, one.values, strict=True):
@@ -217,7 +218,7 @@ def _states(axes: Axes, panel: Panel, series: Sequence[Series]) -> None:
     axes.set_yticks(range(len(series)), [s.name for s in series])
 
 
-def _table(axes: Axes, _panel: Panel, series: Sequence[Series]) -> None:
+def _table(axes: Axes, _panel: Panel, series: Sequence[Series], _start: float) -> None:
     axes.set_axis_off()
     lines = [
         "   ".join(f"{k} {v}" for k, v in s.labels.items()) + f"   {s.values[-1]:.0f}"

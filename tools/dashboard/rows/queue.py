@@ -13,11 +13,11 @@ def panels() -> list[Builder]:
     return [
         lines(
             "Pending and in work",
-            "Uploads that wait, and tracks at work. KEDA's own reading is there without workers.",
+            "Uploads that wait, and tracks at work. KEDA counts both, and does so without workers too.",
             "none",
             Query(f"max(audio_processor:queue_pending{{{FLEET}}})", "pending"),
             Query(gauge("jobs_in_flight", "sum"), "in work"),
-            Query('max(audio_processor:keda_pending{namespace=~"$namespace"})', "pending by KEDA"),
+            Query('max(audio_processor:keda_pending{namespace=~"$namespace"})', "both, by KEDA"),
         ),
         lines(
             "Oldest upload",
