@@ -43,15 +43,14 @@ class Stretch:
         return self.cpu_s / (self.wall_s * self.cores)
 
     @property
-    def utilisation_of_what_was_left(self) -> float:
-        """Share of what neither other programs nor the hypervisor took: alone, the same."""
-        left_s = self.wall_s * self.cores - self.others_cpu_s - self.steal_s
-        return self.cpu_s / max(left_s, self.cpu_s)
+    def taken_by_others(self) -> float:
+        """Share of the cores that others used: instead of the daemon, or while it had no use."""
+        return (self.others_cpu_s + self.steal_s) / (self.wall_s * self.cores)
 
     @property
-    def taken_by_others(self) -> float:
-        """Share of the cores that was not to be had."""
-        return (self.others_cpu_s + self.steal_s) / (self.wall_s * self.cores)
+    def utilisation_at_most(self) -> float:
+        """What it would be without others, if all that they took had been taken from it."""
+        return min(1.0, self.utilisation + self.taken_by_others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Run:
             "audio_per_cpu_s": self.audio_per_cpu_s,
             "audio_per_wall_s": self.audio_per_wall_s,
             "utilisation": self.busy.utilisation,
-            "utilisation_of_what_was_left": self.busy.utilisation_of_what_was_left,
+            "utilisation_at_most": self.busy.utilisation_at_most,
             "taken_by_others": self.busy.taken_by_others,
         }
 
@@ -140,19 +139,20 @@ class Watched:
 def figures(runs: Sequence[Run]) -> dict[str, float]:
     """Return what these runs say of the figures that the capacity model starts from.
 
-    A pod shares its node, so nothing is pinned there; memory is a line through all runs.
+    A pod shares its node, so nothing is pinned there, and speaks to services, whose clients take
+    memory: a line through the runs on them. What was delivered is known where it is in a folder.
     """
     found: dict[str, float] = {}
     free = [one for one in runs if not one.pinned]
     if free:
         found["AUDIO_S_PER_CPU_S"] = free[-1].audio_per_cpu_s
-        found["UTILISATION"] = free[-1].busy.utilisation_of_what_was_left
-    if len({one.concurrency for one in runs}) > 1:
-        slots = [one.concurrency for one in runs]
-        slope, base = linear_regression(slots, [one.tree_pss_mib for one in runs])
-        found |= {"MEMORY_BASE_MIB": base, "MEMORY_SLOT_MIB": slope}
+        found["UTILISATION"] = free[-1].busy.utilisation
     delivered = sum(one.delivered_bytes for one in runs)
     if delivered:
         documents = DELIVERED_BYTES_FIXED.value * sum(one.tracks for one in runs)
         found["DELIVERED_BYTES_PER_S"] = (delivered - documents) / sum(one.audio_s for one in runs)
+    elif len({one.concurrency for one in runs}) > 1:
+        slots = [one.concurrency for one in runs]
+        slope, base = linear_regression(slots, [one.tree_pss_mib for one in runs])
+        found |= {"MEMORY_BASE_MIB": base, "MEMORY_SLOT_MIB": slope}
     return found
