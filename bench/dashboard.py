@@ -181,7 +181,7 @@ def main() -> int:
     if given.page:
         below = next(panel.y for panel in drawn if panel.title == "Dependencies")
         draw([panel for panel in drawn if panel.y < below], PAGE, inch_dots=75)
-    _say(f"{OUT.name}: {len(drawn)} panels")
+    _say(f"{OUT.name}: {sum(panel.kind != 'row' for panel in drawn)} panels")
     for panel in drawn:
         if panel.kind != "row" and not panel.series:
             _say(f"  no data: {panel.title}")
