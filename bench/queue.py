@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.queue_run import Scale
+    from bench.queue_run import Result, Scale
 
 OUT = Path(__file__).with_name("out")
+PAGE = Path(__file__).parents[1] / "docs" / "queue.md"
 BACK_ENDS = ("postgresql", "mariadb")
 
 
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a minute, on a small table")
     parser.add_argument("--plans", action="store_true", help="print the plans too")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--page", action="store_true", help="put the figures into docs/queue.md")
     return measured(parser.parse_args(arguments))
 
 
@@ -61,27 +63,30 @@ def measured(given: argparse.Namespace) -> int:
     import pytest
     from rich.console import Console
 
+    from bench.queue_page import put
     from bench.queue_report import print_plans, save, show, verdicts
     from bench.queue_run import fresh, measure, progress, server
 
     scale = scale_of(given)
+    console = Console(stderr=given.json, width=None if sys.stdout.isatty() else 150)
     began = time.monotonic()
-    results = []
+    results: list[Result] = []
     try:
         for back_end in given.back_end or BACK_ENDS:
             with server(back_end) as running, progress(back_end) as say:
                 results.append(measure(fresh(running), back_end, scale, say))
+            show(results[-1], console)
+            document = save(results, scale, list(verdicts(results)), OUT)
     except (pytest.skip.Exception, pytest.fail.Exception) as unavailable:
         print(f"queue: {unavailable.msg}", file=sys.stderr)
         return 3
     kept = list(verdicts(results))
-    console = Console(stderr=given.json, width=None if sys.stdout.isatty() else 150)
-    show(results, console)
     if given.plans:
         print_plans(results, console)
     for fine, text in kept:
         console.print(f"{'kept' if fine else 'NOT KEPT'}: {text}", highlight=False, soft_wrap=True)
-    document = save(results, scale, kept, OUT)
+    if given.page:
+        put(PAGE, results, kept, OUT / "queue.png")
     console.print(f"{time.monotonic() - began:.0f} s; every figure: {OUT / 'queue.json'}")
     if given.json:
         print(document)

@@ -24,17 +24,15 @@ FLAT_ROWS = 1.0
 """Rows that an empty poll may read on average, whatever the table's size."""
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print what was measured."""
-    for one in results:
-        console.print(_loads(one))
-        console.print(_statements(one))
-        console.print(_alone(one))
-        console.print(f"MiB: {one.sizes_mib}", highlight=False)
-        fleet = max(load.workers for load in one.loads)
-        for load in one.loads:
-            if load.kind == "realistic" or load.workers == fleet:
-                console.print(_seen(load), highlight=False, soft_wrap=True)
+def show(one: Result, console: Console) -> None:
+    """Print what was measured on one back end."""
+    for table in (_loads(one), _statements(one), _alone(one)):
+        console.print(table)
+    console.print(f"MiB: {one.sizes_mib}", highlight=False, soft_wrap=True)
+    fleet = max(load.workers for load in one.loads)
+    for load in one.loads:
+        if load.workers == fleet:
+            console.print(_seen(load), highlight=False, soft_wrap=True)
 
 
 def _loads(one: Result) -> Table:

@@ -157,10 +157,12 @@ def progress(back_end: str) -> Iterator[Say]:
     columns = (
         TextColumn("{task.description:<52}"), BarColumn(), TimeElapsedColumn()
     )  # fmt: skip
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
         @contextmanager
         def say(what: str, total: float) -> Iterator[Callable[[float], None]]:
+            if not console.is_terminal:
+                console.print(f"{back_end}: {what}", highlight=False)
             bar = bars.add_task(f"{back_end}: {what}", total=total)
             yield lambda more: bars.advance(bar, more)
             bars.update(bar, completed=total)

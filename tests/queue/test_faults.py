@@ -148,20 +148,27 @@ def test_a_pool_whose_connections_have_all_died_serves_on(
     backend = server_backend
     for number in range(4):
         server_queue.insert(f"u{number}", f"{number}.mp3")
+    for ask in (server_queue.ping, server_queue.schema_state, server_queue.depth):
+        use_and_kill_all_connections(server_queue, backend)
+        ask()
+    use_and_kill_all_connections(server_queue, backend)
+    assert len({taken(server_queue).upload_id for _ in range(4)}) == 4
+
+
+def use_and_kill_all_connections(queue: DatabaseManager, backend: Backend) -> None:
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: server_queue.counts(), range(8)))
+        list(threads.map(lambda _: queue.counts(), range(8)))
     if backend.db_type == "postgresql":
         backend.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    else:
-        ids = backend.sql(
-            "SELECT id FROM information_schema.processlist"
-            " WHERE db = database() AND id <> connection_id()"
-        )
-        backend.sql(*(f"KILL {id_}" for (id_,) in ids))
-    assert len({taken(server_queue).upload_id for _ in range(4)}) == 4
+        return
+    ids = backend.sql(
+        "SELECT id FROM information_schema.processlist"
+        " WHERE db = database() AND id <> connection_id()"
+    )
+    backend.sql(*(f"KILL {id_}" for (id_,) in ids))
 
 
 def test_a_row_that_somebody_keeps_locked_is_reported_not_waited_for_ever(
