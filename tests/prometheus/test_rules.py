@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 
 from audio_processor.errors import PermanentError
 from tests.prometheus import exposition
-from tests.prometheus.programs import program
+from tests.prometheus.programs import ROOT, program
 from tests.prometheus.rules import (
     ALERTS,
     RECORDED,
@@ -28,6 +29,8 @@ TARGET = {"namespace", "job", "instance"}
 """What Prometheus itself puts on every series."""
 OTHERS = {"pod", "container", "scaledObject"}
 """On those of KEDA and of kube-state-metrics."""
+BASE = ROOT / "k8s" / "base"
+SCALED_OBJECT = ROOT / "k8s" / "components" / "autoscaling" / "postgresql" / "scaled-object.yaml"
 ALL = [pytest.param(alert, id=alert.name) for alert in alerts()]
 
 
@@ -121,3 +124,29 @@ def test_whose_fault_a_failure_is_follows_the_errors_own_tree() -> None:
                     here |= set(value.split("|"))
     assert excluded == {frozenset(theirs)}
     assert refused | incoherent == theirs and not refused & incoherent
+
+
+def test_kubernetes_objects_have_names_that_the_rules_look_for() -> None:
+    named = {
+        (found["kind"], found["metadata"]["name"])
+        for file in ("deployment", "migrate-job", "once-cron-job")
+        for found in yaml.safe_load_all((BASE / f"{file}.yaml").read_text(encoding="utf-8"))
+    }
+    scaled = yaml.safe_load(SCALED_OBJECT.read_text(encoding="utf-8"))["metadata"]["name"]
+    names = dict(named)
+    wanted = {
+        "pod": f"{names['Deployment']}-5d9c8b7f6d-x2x4z",
+        "scaledObject": scaled,
+        "horizontalpodautoscaler": f"keda-hpa-{scaled}",
+        "job_name": names["Job"],
+    }
+    patterns: dict[str, set[str]] = {}
+    for rule in rules():
+        for label, pattern in re.findall(r'(\w+)=~"([^"]+)"', rule["expr"]):
+            if label in wanted:
+                patterns.setdefault(label, set()).add(pattern)
+    assert patterns.keys() == wanted.keys()
+    for label, name in wanted.items():
+        assert all(re.fullmatch(pattern, name) for pattern in patterns[label]), (label, name)
+    cron = f"{names['CronJob']}-29382910"
+    assert not any(re.fullmatch(pattern, cron) for pattern in patterns["job_name"])
