@@ -122,9 +122,11 @@ def verdicts(runs: Sequence[Run], default: int) -> Iterator[tuple[bool | None, s
     for one in runs:
         if one.concurrency == default and one.pinned:
             least, most = one.busy.utilisation, one.busy.utilisation_at_most
-            kept = least >= AT_LEAST_UTILISED
+            kept = True if least >= AT_LEAST_UTILISED else None
+            if most < AT_LEAST_UTILISED:
+                kept = False
             yield (
-                True if kept else None if most >= AT_LEAST_UTILISED else False,
+                kept if one.fills_its_slots else None,
                 f"{least:.1%} of the {one.busy.cores} cores at the default concurrency, {default} "
                 f"(reach: ≥ {AT_LEAST_UTILISED:.0%}); other programs and the hypervisor took "
                 f"{one.busy.taken_by_others:.1%}",

@@ -86,6 +86,11 @@ class Run:
         return f"{self.concurrency}" if self.pinned else f"{self.concurrency} free"
 
     @property
+    def fills_its_slots(self) -> bool:
+        """Whether there were tracks enough for a stretch in which no slot was free."""
+        return self.tracks >= 2 * self.concurrency
+
+    @property
     def audio_per_cpu_s(self) -> float:
         """Seconds of audio per CPU second, over the batch."""
         return self.audio_s / self.batch.cpu_s
@@ -146,7 +151,8 @@ def figures(runs: Sequence[Run]) -> dict[str, float]:
     free = [one for one in runs if not one.pinned]
     if free:
         found["AUDIO_S_PER_CPU_S"] = free[-1].audio_per_cpu_s
-        found["UTILISATION"] = free[-1].busy.utilisation
+        if free[-1].fills_its_slots:
+            found["UTILISATION"] = free[-1].busy.utilisation
     delivered = sum(one.delivered_bytes for one in runs)
     if delivered:
         documents = DELIVERED_BYTES_FIXED.value * sum(one.tracks for one in runs)

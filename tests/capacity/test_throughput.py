@@ -78,8 +78,11 @@ def test_what_others_took_is_no_verdict(
 ) -> None:
     room_s = run.busy.wall_s * run.busy.cores
     busy = replace(run.busy, cpu_s=used * room_s, others_cpu_s=others * room_s, steal_s=0.0)
-    (told,) = throughput.verdicts([replace(run, busy=busy)], run.concurrency)
-    assert told[0] is verdict
+    enough = replace(run, busy=busy, tracks=2 * run.concurrency)
+    ((told, _),) = throughput.verdicts([enough], run.concurrency)
+    assert told is verdict
+    ((told, _),) = throughput.verdicts([replace(enough, tracks=1)], run.concurrency)
+    assert told is None, "one track says nothing of two slots"
 
 
 def test_the_figures_of_the_capacity_model_follow(run: Run) -> None:
