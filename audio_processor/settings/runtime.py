@@ -143,7 +143,7 @@ class EncoderSettings(Group):
     name: Literal["aac", "fdkaac"] = setting(
         "aac",
         "`aac` is FFmpeg's own. `fdkaac` runs the Fraunhofer encoder as a process of its own: "
-        "better at every rate, and cheaper. It is not shipped: its licence is for you to read "
+        "better at low rates, and cheaper. It is not shipped: its licence is for you to read "
         "(docs/decisions/0025). Where it is asked for and missing, nothing starts.",
         also=("kind", "codec", "encoder"),
     )
