@@ -5,7 +5,7 @@ PY := .venv/bin/python
 TRACK ?=
 SEED ?=
 
-.PHONY: help run test music check format lint types imports bench bench-throughput regress acceptance corpus setup setup-dev servers browser fdkaac lock audit docs prometheus dashboard clean
+.PHONY: help run test music check format lint types imports bench bench-throughput bench-queue regress acceptance corpus setup setup-dev servers browser fdkaac lock audit docs prometheus dashboard clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench: setup-dev corpus  ## CPU cost of the line and of each preset; flat memory
 
 bench-throughput: setup-dev servers corpus  ## audio per second and use of the cores, against tracks at once
 	@$(PY) -m bench.throughput $(if $(BACK_END),--back-end $(BACK_END))
+
+bench-queue: setup-dev servers  ## claims per second and latency on a million rows, by 64 workers (ROWS=…)
+	@$(PY) -m bench.queue $(if $(ROWS),--rows $(ROWS))
 
 regress: setup-dev corpus  ## every preset against its goldens; UPDATE_GOLDENS=1 writes them anew
 	@$(PY) -m bench.regress
