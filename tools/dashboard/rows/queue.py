@@ -13,7 +13,7 @@ def panels() -> list[Builder]:
     return [
         lines(
             "Pending and in work",
-            "Uploads that wait, and tracks at work. KEDA counts both, and does so without workers too.",
+            "Uploads that wait, and tracks at work. KEDA counts both, with or without workers.",
             "none",
             Query(f"max(audio_processor:queue_pending{{{FLEET}}})", "pending"),
             Query(gauge("jobs_in_flight", "sum"), "in work"),
