@@ -15,7 +15,7 @@ WAYS = ("kustomize", "helm")
 MIB = 2**20
 UNITS = {"": 1, "m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1e3, "M": 1e6, "G": 1e9}
 
-MEASURED_TREE_MIB = 532
+MEASURED_TREE_MIB = 548
 """Peak of a worker and its FFmpegs at two tracks at once: docs/decisions/0023."""
 SLOWEST_REALTIME_FACTOR = 10
 """Audio seconds a wall second that a track of two at once gets at least: docs/decisions/0023."""
