@@ -1,161 +1,30 @@
 """What so many tracks a day need: a pure model from a demand to cores, pods, requests, writes.
 
-The measured figures are ``capacity_figures``'s. Everything is per day unless its name says
-otherwise; *peak* is the busiest hour. No I/O, no clock.
+The measured figures are ``capacity_figures``'s, what a track asks for is ``capacity_counts``'s.
+Everything is per day unless its name says otherwise; *peak* is the busiest hour. No I/O, no clock.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
 from audio_processor import capacity_figures as measured
+from audio_processor.capacity_counts import (
+    MIB,
+    Requests,
+    Statements,
+    delivered_bytes,
+    requests_of_track,
+    requests_of_transfer,
+    statements_of_track,
+)
+from audio_processor.capacity_demand import Demand
 from audio_processor.capacity_figures import LIST_PRICES, Prices
-from audio_processor.errors import ConfigError
 
 DAY_S = 86_400.0
 MONTH_DAYS = 30.0
-MIB = 2**20
 GB = 10**9
-
-
-def _asked(default: float, least: float, most: float, about: str) -> Any:
-    return field(default=default, metadata={"least": least, "most": most, "about": about})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What is asked of the fleet. Raises ``ConfigError`` that names the option and its range."""
-
-    tracks_per_day: float = _asked(1e6, 0, 1e9, "Tracks that arrive in a day.")
-    minutes: float = _asked(3.5, 0.01, 240, "Length of the average track.")
-    peak_factor: float = _asked(2.0, 1, 100, "The busiest hour over the average one.")
-    headroom: float = _asked(0.2, 0, 0.9, "Share of the cores that stays free in that hour.")
-    retry_share: float = _asked(0.01, 0, 1, "Attempts made again, whole, per track.")
-    failure_share: float = _asked(0.01, 0, 1, "Tracks that fail for good.")
-    source_kbps: float = _asked(1411.2, 8, 40_000, "Bit rate of the uploads, kbit/s.")
-    cores_per_pod: float = _asked(2, 0.1, 256, "CPU request of a pod.")
-    concurrency: float = _asked(2, 1, 256, "worker.concurrency: tracks in work in a pod.")
-    utilisation: float = _asked(measured.UTILISATION.value, 0.05, 1, "Of the cores, busy slots.")
-    speed: float = _asked(
-        measured.AUDIO_S_PER_CPU_S.value, 0.1, 1000, "Audio seconds per CPU second."
-    )
-    tiers: float = _asked(3, 1, 8, "Rungs of the ladder.")
-    segment_s: float = _asked(10.24, 2, 66, "Length of a segment as it is cut.")
-    part_mib: float = _asked(16, 5, 512, "storage.part_size_mib.")
-    heartbeat_s: float = _asked(30, 1, 43_200, "worker.heartbeat_s.")
-    poll_s: float = _asked(5, 0.1, 3600, "worker.poll_interval_s.")
-    pool_size: float = _asked(5, 1, 100, "database.pool_size.")
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value, least, most = getattr(self, each.name), *_range(each)
-            if not least <= value <= most:  # a NaN is in no range
-                option = each.name.replace("_", "-")
-                raise ConfigError(f"--{option} must be from {least:g} to {most:g}, not {value:g}.")
-
-    @property
-    def seconds(self) -> float:
-        """Length of the average track."""
-        return self.minutes * 60
-
-    @property
-    def source_bytes(self) -> float:
-        """Size of the average upload."""
-        return self.seconds * self.source_kbps * 1000 / 8
-
-
-def _range(each: Any) -> tuple[float, float]:
-    return each.metadata["least"], each.metadata["most"]
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """Requests to the object store. There are no HEADs: the program makes none."""
-
-    get: float
-    put: float
-    """PUT, POST and COPY, which cost the same."""
-    delete: float
-
-    def __add__(self, other: Requests) -> Requests:
-        return Requests(self.get + other.get, self.put + other.put, self.delete + other.delete)
-
-    def __mul__(self, times: float) -> Requests:
-        return Requests(self.get * times, self.put * times, self.delete * times)
-
-    def cost(self, prices: Prices) -> float:
-        """Return what they cost, in the prices' currency."""
-        gets, puts = self.get * prices.get_per_1000, self.put * prices.put_per_1000
-        return (gets + puts + self.delete * prices.delete_per_1000) / 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Statements:
-    """What the database is asked: rows read for, rows written, transactions."""
-
-    selects: float
-    writes: float
-    transactions: float
-
-    def __add__(self, other: Statements) -> Statements:
-        return Statements(
-            self.selects + other.selects,
-            self.writes + other.writes,
-            self.transactions + other.transactions,
-        )
-
-    def __mul__(self, times: float) -> Statements:
-        return Statements(self.selects * times, self.writes * times, self.transactions * times)
-
-
-def segments(seconds: float, segment_s: float) -> int:
-    """Return into how many segments a tier is cut: what is left over and too short is merged."""
-    return 1 + max(0, math.floor((seconds + measured.LEAD_S) / segment_s - measured.RUNT_SHARE))
-
-
-def requests_of_transfer(size_bytes: float, part_mib: float) -> int:
-    """Return the requests that fetch an object: one a part."""
-    return max(1, math.ceil(size_bytes / (part_mib * MIB)))
-
-
-def requests_of_upload(size_bytes: float, part_mib: float) -> int:
-    """Return the PUTs and POSTs that store an object: begun and completed where it has parts."""
-    parts = requests_of_transfer(size_bytes, part_mib)
-    return parts if parts == 1 else parts + 2
-
-
-def delivered_bytes(seconds: float) -> float:
-    """Return the size of all that is published of a track."""
-    return measured.DELIVERED_BYTES_FIXED.value + seconds * measured.DELIVERED_BYTES_PER_S.value
-
-
-def requests_of_track(demand: Demand, m4a_kbps: float = 135.0) -> Requests:
-    """Return what one track asks of the store, claimed for the first time and completed."""
-    cut = segments(demand.seconds, demand.segment_s)
-    m4a_bytes = demand.seconds * m4a_kbps * 1000 / 8
-    per_tier = measured.PUTS_PER_SEGMENT_AND_TIER * cut + measured.PUTS_PER_TIER
-    return Requests(
-        get=requests_of_transfer(demand.source_bytes, demand.part_mib) + measured.GETS_PER_TRACK,
-        put=demand.tiers * per_tier
-        + measured.PUTS_PER_TRACK
-        + requests_of_upload(m4a_bytes, demand.part_mib),
-        delete=measured.DELETES_PER_TRACK,
-    )
-
-
-def statements_of_track(heartbeats: float = 0.0) -> Statements:
-    """Return what one track asks of the database, from its claim to its row's end."""
-    renewals = measured.RENEWALS_PER_PUBLISH + heartbeats
-    return Statements(
-        selects=measured.CLAIM_SELECTS + measured.RESERVE_SELECTS + measured.END_SELECTS,
-        writes=measured.CLAIM_WRITES + measured.RESERVE_WRITES + measured.END_WRITES + renewals,
-        transactions=measured.CLAIM_TRANSACTIONS
-        + measured.RESERVE_TRANSACTIONS
-        + measured.END_TRANSACTIONS
-        + renewals,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from audio_processor.capacity import Demand
 from audio_processor.capacity import capacity as reckon
+from audio_processor.capacity_demand import Demand
 from audio_processor.capacity_figures import LIST_PRICES
 from audio_processor.cli.root import app
 from audio_processor.cli.shared import JsonOption, print_json, the_console

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from audio_processor.capacity import Demand, capacity
+from audio_processor.capacity import capacity
+from audio_processor.capacity_demand import Demand
 from audio_processor.cli import app
 
 

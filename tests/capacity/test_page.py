@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from audio_processor.capacity import Demand, capacity
+from audio_processor.capacity import capacity
+from audio_processor.capacity_demand import Demand
 from audio_processor.capacity_figures import MEMORY_BASE_MIB, MEMORY_SLOT_MIB
 from audio_processor.capacity_words import markdown, sections
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from audio_processor.capacity import (
+from audio_processor.capacity_counts import (
     MIB,
-    Demand,
     delivered_bytes,
     requests_of_track,
     requests_of_upload,
     statements_of_track,
 )
+from audio_processor.capacity_demand import Demand
 from audio_processor.capacity_figures import (
     CLAIM_SELECTS,
     CLAIM_TRANSACTIONS,
