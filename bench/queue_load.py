@@ -15,7 +15,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -29,6 +29,8 @@ JOBS = 4
 """Tracks in work at once, of each worker."""
 HEARTBEAT_S = 30.0
 DEPTH_S = 15.0
+LEASE_S = 900.0
+"""Long enough for a crowded machine to start all workers before the first lease runs out."""
 START_TIMEOUT_S = 120.0
 SUMMARY = TrackSummary(
     "track",
@@ -118,7 +120,9 @@ def _collect(ends: list[Any], tick: Callable[[float], None], began: float) -> li
 def _work(task: Task, gate: Any, end: Connection) -> None:
     told = Told()
     _count_repeats(told)
-    queue = DatabaseManager(task.config, task.db_type, pool_size=JOBS, connect_timeout_s=60)
+    queue = DatabaseManager(
+        task.config, task.db_type, lease_s=LEASE_S, pool_size=JOBS, connect_timeout_s=60
+    )
     try:
         worker = WORKERS[task.kind](queue, task, told)
         gate.wait(START_TIMEOUT_S)
@@ -205,10 +209,11 @@ class Realistic:
         self._jobs.append(claim)
         if len(self._jobs) > JOBS:
             ended = self._jobs.pop(0)
-            with self._told.timed("reserve output"):
-                self._queue.reserve_output(ended, ended.upload_id)
-            with self._told.timed("complete"):
-                self._queue.complete(ended, SUMMARY)
+            with suppress(LeaseLost):
+                with self._told.timed("reserve output"):
+                    self._queue.reserve_output(ended, ended.upload_id)
+                with self._told.timed("complete"):
+                    self._queue.complete(ended, SUMMARY)
 
     def _beat(self) -> None:
         for claim in list(self._jobs):
@@ -217,7 +222,8 @@ class Realistic:
                     self._queue.renew(claim)
             except LeaseLost:
                 if claim in self._jobs:  # else it was just completed
-                    raise
+                    self._told.repeats["lease lost"] = self._told.repeats.get("lease lost", 0) + 1
+                    self._jobs.remove(claim)
 
     def _look(self) -> None:
         with self._told.timed("depth"):

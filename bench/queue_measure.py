@@ -169,13 +169,15 @@ def _summed(
 
 def _doubles(backend: Backend, run: str, claims: list[tuple[str, str, int]]) -> int:
     """Count the claims that are not one to one with what the table says."""
-    of_row = Counter(upload_id for upload_id, _, _ in claims)
-    doubles = sum(count - 1 for count in of_row.values())
-    second_attempts = sum(attempt - 1 for _, _, attempt in claims)
-    held = queue_table.held(backend, run, second_attempts)
+    # a row that a vanished worker left is claimed again, but never the same attempt of it
+    doubles = len(claims) - len({(upload_id, attempt) for upload_id, _, attempt in claims})
+    first: dict[str, int] = {}
+    for upload_id, _, attempt in claims:
+        first[upload_id] = min(attempt, first.get(upload_id, attempt))
+    held = queue_table.held(backend, run, sum(attempt - 1 for attempt in first.values()))
     wrong = {
-        abs(held.rows - len(of_row)),
-        abs(held.tokens - len({token for _, token, _ in claims})),
+        abs(held.rows - len(first)),
+        abs(held.tokens - len(first)),
         abs(held.claims - len(claims)),
     }
     return max(doubles, *wrong)
