@@ -30,6 +30,8 @@ from tests.fdkaac import fdkaac_path
 from tests.player.browser import Story, listen, serving
 
 DURATION_S = 25.3
+LISTENINGS = 3
+STALLED = "bufferStalledError"
 
 
 @pytest.fixture(scope="module", params=["aac", "fdkaac"])
@@ -71,9 +73,17 @@ def encode_by_fdkaac(supervisor: Supervisor, pcm: Pcm, folder: Path) -> list[Enc
 
 @pytest.fixture(scope="module")
 def heard(published_ladder: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    with serving(published_ladder) as server:
-        story = listen(server, tmp_path_factory.mktemp("chromium"))
-        return {**story, "requested": list(server.requested)}
+    """What a listener's player told; of a machine too busy to play, what it told in the end.
+
+    A hole in the ladder stalls the player every time.
+    """
+    for _ in range(LISTENINGS):
+        with serving(published_ladder) as server:
+            story = listen(server, tmp_path_factory.mktemp("chromium"))
+            told = {**story, "requested": list(server.requested)}
+        if not any(error["details"] == STALLED for error in story["errors"]):
+            break
+    return told
 
 
 def test_no_error_event_from_start_to_end(heard: Story) -> None:
