@@ -42,7 +42,7 @@ kubernetes: setup-dev  ## helm for the tests of the chart (kubectl comes with se
 run: .venv/.runtime  ## ingest a demo track (or TRACK=path) on the embedded default
 	@$(PY) -m audio_processor ingest $(if $(TRACK),"$(TRACK)")
 
-test: setup-dev servers browser fdkaac prometheus music  ## the whole suite, on real servers and a real player
+test: setup-dev servers browser fdkaac prometheus kubernetes music  ## the whole suite, on real servers and a real player
 	@failed=0; $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/chaos || failed=1; \
 	  $(PY) -m pytest tests/chaos || failed=1; exit $$failed
 
