@@ -68,7 +68,7 @@ def _on_path() -> Path:
 
 
 def _version(path: Path, where: str) -> str:
-    answer = _run([os.fspath(path), "--help"], where)  # which exits 1, with the usage on stdout
+    answer = _run(path, ["--help"], where)  # which exits 1, with the usage on stdout
     version = _VERSION.search(answer.stdout)
     if version is None:
         raise ConfigError(
@@ -90,8 +90,9 @@ def _hold_to_delay(path: Path, ffmpeg: FFmpegBinary, where: str) -> None:
     arguments = ["-p", "2", "-b", "256000", "-f", "2", "-o", "-", "-"]
     encoded = _encode(path, arguments, pcm.astype("<i2").tobytes(), where)
     decoded = _run(
+        ffmpeg.path,
         [
-            *(os.fspath(ffmpeg.path), "-nostdin", "-v", "error", "-protocol_whitelist", "pipe"),
+            *("-nostdin", "-v", "error", "-protocol_whitelist", "pipe"),
             *("-f", "aac", "-i", "pipe:0", "-f", "f32le", "-ac", "2", "pipe:1"),
         ],
         where,
@@ -138,7 +139,7 @@ def _encode(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run it on 16-bit stereo. Raises ``ConfigError`` where it does not end well."""
     raw = ["-S", "-R", "--raw-channels", "2", "--raw-rate", str(_RATE_HZ), "--raw-format", "S16L"]
-    answer = _run([os.fspath(path), *raw, *arguments], where, stdin=pcm, pass_fds=pass_fds)
+    answer = _run(path, [*raw, *arguments], where, stdin=pcm, pass_fds=pass_fds)
     if answer.returncode != 0:
         raise ConfigError(
             f"encoder.path: {where} failed to encode (exit code {answer.returncode})"
@@ -148,11 +149,16 @@ def _encode(
 
 
 def _run(
-    command: Sequence[str], where: str, *, stdin: bytes = b"", pass_fds: Sequence[int] = ()
+    path: Path,
+    arguments: Sequence[str],
+    where: str,
+    *,
+    stdin: bytes = b"",
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
-            command,
+            [os.fspath(path), *arguments],
             input=stdin,
             capture_output=True,
             env=ENVIRONMENT,
