@@ -1,6 +1,6 @@
 """Compile every kernel for each level of CPU: ``warm.py FOLDER [LEVELS]``, at an image's build.
 
-It does what the program does, by its own commands, on short music: every stage, a match, mono
+It does what the program does, by its own commands, on short music: every preset, a match, mono
 and stereo, export, report. Without LEVELS it is all that this CPU has. numba keeps what that
 compiled in ``FOLDER/<level>``, one process a level, from where ``audio_processor.dsp.prebuilt``
 loads it. A kernel that no command reached is an error: it would be compiled in every pod.
@@ -90,9 +90,12 @@ def _render_music() -> None:
 
 
 def _commands() -> Iterator[tuple[str, ...]]:
-    """Yield what reaches every kernel: a preset is a choice of stages, and here all are on."""
+    """Yield what reaches every kernel: a stage that would change nothing runs none."""
+    from audio_processor.settings.mastering import PRESETS
+
     yield "profile", "build", "stereo.wav", "--output", "house.toml"
-    yield "ingest", "stereo.wav"
+    for preset in PRESETS:
+        yield "ingest", "stereo.wav", "--mastering", preset
     yield "ingest", "stereo.wav", "--mastering", json.dumps({"stages": _every_stage()})
     yield "ingest", "stereo.wav", "--mastering", json.dumps({"reference": PROFILE})
     yield "ingest", "stereo.wav", "--mastering", "auto"
