@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,11 @@ class Metrics(Listener):
         for stage in STAGES:
             self._stages.labels(stage)
             self._stage_cpu.labels(stage)
+        self._ingest = self._histogram(
+            "upload_to_published_seconds",
+            "From a track's upload, as its row has it, to its recorded completion.",
+            buckets.INGEST_S,
+        )
         self._audio = self._counter("audio_seconds", "Audio taken in, by the source's duration.")
         self._realtime = self._histogram(
             "realtime_factor", "Audio seconds per wall second of a completed track.",
@@ -153,6 +159,9 @@ class Metrics(Listener):
         if end.seconds is not None:
             self._track_seconds.labels(end.outcome).observe(end.seconds)
         if end.outcome == "completed" and end.summary is not None:
+            if run.claim.uploaded_at is not None:
+                waited = datetime.now(UTC) - run.claim.uploaded_at
+                self._ingest.observe(max(0.0, waited.total_seconds()))  # the row's clock is another
             if end.seconds:
                 self._realtime.observe(end.summary.duration_s / end.seconds)
             self._delivered(end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,20 @@ def test_a_completed_track_is_counted_once_with_what_was_delivered() -> None:
     assert sample(metrics, "delivered_loudness_lufs_count", rendition="silent") is None
     assert sample(metrics, "candidates_tried_sum", tier="low") == 3
     assert sample(metrics, "candidates_tried_sum", tier="m4a") is None
+
+
+@pytest.mark.parametrize(("ago_s", "le", "below"), [(100, "120.0", "60.0"), (-5, "10.0", None)])
+def test_from_upload_to_published(ago_s: float, le: str, below: str | None) -> None:
+    """A row's clock may be ahead of ours: that track took no time, not less."""
+    metrics = Metrics()
+    claim = replace(CLAIM, uploaded_at=datetime.now(UTC) - timedelta(seconds=ago_s))
+    summary = TrackSummary("t", 60.0, SILENCE, "static", 0.0, None, ())
+    metrics.ended(Run(claim, "t"), End("failed", "corrupt_media", seconds=1.0))
+    assert sample(metrics, "upload_to_published_seconds_count") == 0
+    metrics.ended(Run(claim, "t"), End("completed", summary=summary, seconds=4.0))
+    assert sample(metrics, "upload_to_published_seconds_bucket", le=le) == 1
+    if below is not None:
+        assert sample(metrics, "upload_to_published_seconds_bucket", le=below) == 0
 
 
 def test_what_was_not_delivered_is_not_counted_as_such() -> None:
