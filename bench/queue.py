@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, help="at most (64)")
     parser.add_argument("--seconds", type=float, help="of each saturated load (8)")
     parser.add_argument("--realistic-s", type=float, help="seconds of the realistic load (30)")
-    parser.add_argument("--churn", type=int, help="tracks of the table's life (100000)")
+    parser.add_argument("--churn", type=int, help="tracks of the table's life (50000)")
     parser.add_argument("--quick", action="store_true", help="a minute, on a small table")
     parser.add_argument("--plans", action="store_true", help="print the plans too")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")

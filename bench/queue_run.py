@@ -30,7 +30,7 @@ class Scale:
     seconds: float = 8.0
     """Of each saturated load."""
     realistic_s: float = 30.0
-    churn: int = 100_000
+    churn: int = 50_000
     """Tracks that the table has seen come and go when it is measured again."""
 
     @property

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bench import queue_table
+from bench.queue import PAGE
 from bench.queue_measure import alone, realistic, saturated
+from bench.queue_page import put
 from bench.queue_report import save, verdicts
 from bench.queue_run import Result, Scale, explained
 from bench.queue_watch import Watcher
@@ -91,4 +93,12 @@ def test_the_bench_says_where_a_reach_is_missed_and_draws_it(
     document = json.loads(save([result], Scale(), kept, tmp_path))
     assert document["results"][0]["loads"][0]["rows"] == ROWS
     assert len(document["verdicts"]) == len(kept)
-    assert (tmp_path / "queue.png").stat().st_size > 1000
+    picture = tmp_path / "queue.png"
+    assert picture.stat().st_size > 1000
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    for _ in range(2):  # what was put there before is replaced
+        put(page, [result], kept, picture)
+        text = page.read_text(encoding="utf-8")
+        assert text.count(f"| saturated | {ROWS:,} | {WORKERS} |") == 1
+        assert text.count("## A table that has lived") == 1
