@@ -25,6 +25,9 @@ for bucket in sys.argv[1:]:
         s3.create_bucket(Bucket=bucket)
         print(f"{bucket}: made")
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+        if error.response["Error"]["Code"] not in {
+            "BucketAlreadyOwnedByYou",
+            "BucketAlreadyExists",
+        }:
             raise
         print(f"{bucket}: there already")
