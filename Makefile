@@ -5,7 +5,7 @@ PY := .venv/bin/python
 TRACK ?=
 SEED ?=
 
-.PHONY: help run test music check format lint types imports bench bench-throughput bench-queue regress acceptance corpus setup setup-dev servers browser fdkaac lock audit docs prometheus dashboard clean
+.PHONY: help run test music check format lint types imports bench bench-throughput bench-queue regress acceptance corpus setup setup-dev servers browser fdkaac lock audit docs prometheus dashboard image-test clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
