@@ -180,9 +180,10 @@ class AudioProcessor:
             self._check_wish(mastering)
         record = self.queue.find_by_file_name(file_name)
         if record is not None and not (replace and record.status in {COMPLETED, FAILED}):
+            state = "pending" if record.status == PENDING else record.status
             raise OutputConflict(
                 f"{printable(file_name)} has a row already (upload {record.upload_id}, "
-                f"{record.status}); give the file another name, or use --replace once it has ended."
+                f"{state}); give the file another name, or use --replace once it has ended."
             )
         self.store.upload(path, self.settings.storage.raw_prefix + file_name, content_type=_OCTETS)
         if record is not None:

@@ -130,6 +130,7 @@ def test_ingest_asks_for_nothing_else_of_a_row_in_line(config: Path, song: Path)
     refused = call("ingest", str(song), "--mastering", "warm", *arguments)
     assert refused.exit_code == 1
     assert "has a row already" in refused.stderr
+    assert ", pending);" in refused.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
