@@ -5,7 +5,9 @@ PY := .venv/bin/python
 TRACK ?=
 SEED ?=
 
-.PHONY: help run test music check format lint types imports bench bench-throughput bench-queue regress acceptance corpus setup setup-dev servers browser fdkaac lock audit docs prometheus dashboard image-test clean
+.PHONY: help setup setup-dev servers browser prometheus dashboard fdkaac kubernetes run test check \
+  format lint types imports music corpus bench bench-throughput bench-queue regress acceptance \
+  lock audit docs image-test chaos clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -62,6 +62,16 @@ def test_every_make_target_that_is_named_exists() -> None:
         assert {target for words in named for target in words.split()} <= targets, page.name
 
 
+def test_every_make_target_but_files_is_phony() -> None:
+    """Or a file of that name, such as the folder docs/, would be all that there is to make."""
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    targets = set(re.findall(r"^([\w./-]+):(?!=)", makefile, re.MULTILINE))
+    [phony] = re.findall(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)
+    files = {target for target in targets if target.startswith(".venv/")}
+    assert files
+    assert set(phony.split()) == targets - files - {".PHONY"}
+
+
 # ── links and paths ──────────────────────────────────────────────────────────────────────
 
 
