@@ -2,7 +2,7 @@
 # Builds ffmpeg and ffprobe from Debian's source package, with nothing in them but what the program
 # asks of them: build-ffmpeg.sh VERSION PREFIX. What is not compiled in cannot be reached by an
 # upload, links no library beside libc and zlib, and starts in milliseconds.
-# tests/image/test_ffmpeg_build.py holds the lists against audio_processor/media/argv.py.
+# tests/image/test_dockerfile.py holds the lists against audio_processor/media/argv.py.
 set -euo pipefail
 version=$1 prefix=$2
 
