@@ -7,6 +7,7 @@ it is measured, is in docs/decisions/0024-what-is-measured-where.md.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from audio_processor.errors import AudioProcessorError
 from audio_processor.telemetry import buckets
+from audio_processor.telemetry.promise import LIMITS, M4A, Promise
 from audio_processor.telemetry.run import End, Left, Listener, Run
 
 if TYPE_CHECKING:
@@ -32,16 +34,17 @@ _NOT_OF_THE_TREE = {"attempts_exhausted"}
 class Metrics(Listener):
     """What a worker has done and is doing. Every method may be called from any thread.
 
-    ``loudness_lufs`` is what is aimed at: the loudness histogram is fine around it.
+    ``promise`` is what is aimed at: the loudness histogram is fine around it, and what was
+    delivered beyond its limits is counted.
     """
 
-    def __init__(self, *, loudness_lufs: float = -14.0) -> None:
+    def __init__(self, promise: Promise = Promise()) -> None:
         from prometheus_client import CollectorRegistry, ProcessCollector
 
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._define_jobs()
-        self._define_delivered(loudness_lufs)
+        self._define_delivered(promise)
         self._define_queue()
         self._define_services()
 
@@ -87,19 +90,29 @@ class Metrics(Listener):
             "build_info", "1, with the versions at work.", "version", "ffmpeg", "encoder", "python"
         )
 
-    def _define_delivered(self, loudness_lufs: float) -> None:
+    def _define_delivered(self, promise: Promise) -> None:
+        self._promise = promise
         self._candidates = self._histogram(
             "candidates_tried", "Encodes until one was kept, of a completed track.",
             buckets.CANDIDATES, "tier",
         )  # fmt: skip
         self._loudness = self._histogram(
             "delivered_loudness_lufs", "Integrated loudness as measured on what was delivered.",
-            buckets.loudness_lufs(loudness_lufs), "rendition",
+            buckets.loudness_lufs(promise.integrated_lufs), "rendition",
         )  # fmt: skip
         self._true_peak = self._histogram(
             "delivered_true_peak_dbtp", "True peak as measured on what was delivered.",
             buckets.TRUE_PEAK_DBTP, "rendition",
         )  # fmt: skip
+        self._beyond = self._counter(
+            "delivered_out_of_tolerance",
+            "Renditions beyond a limit of the configured target, as measured on what was "
+            "delivered; kept_quiet states its reason.",
+            "rendition", "limit",
+        )  # fmt: skip
+        for rendition in promise.renditions:
+            for limit in LIMITS:
+                self._beyond.labels(rendition, limit)
 
     def _define_queue(self) -> None:
         self._pending = self._gauge(
@@ -173,7 +186,9 @@ class Metrics(Listener):
                 self._loudness.labels(rendition.name).observe(rendition.integrated_lufs)
             if rendition.true_peak_dbtp is not None:
                 self._true_peak.labels(rendition.name).observe(rendition.true_peak_dbtp)
-            if rendition.name != "m4a":  # that is the best tier's encode again
+            for limit in self._promise.passed(rendition):
+                self._beyond.labels(rendition.name, limit).inc()
+            if rendition.name != M4A:  # that is the best tier's encode again
                 self._candidates.labels(rendition.name).observe(rendition.candidates)
 
     @contextmanager
@@ -253,13 +268,18 @@ def leave(metrics: Metrics, path: Path) -> None:
     """
     from prometheus_client import generate_latest
 
-    half = path.with_name(f".{path.name}.{os.getpid()}")  # no *.prom: nobody reads it
+    page = generate_latest(_Page(metrics.registry, without="process_"))
+    # a name that nobody can foresee, made only where there is nothing: others may write there too
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # no *.prom: unread
+    half = Path(name)
     try:
-        half.write_bytes(generate_latest(_Page(metrics.registry, without="process_")))
-        half.chmod(0o644)  # the collector is another user
+        with os.fdopen(fd, "wb") as file:
+            file.write(page)
+            os.fchmod(fd, 0o644)  # the collector is another user
         half.replace(path)
-    finally:
+    except BaseException:
         half.unlink(missing_ok=True)
+        raise
 
 
 class _Page:

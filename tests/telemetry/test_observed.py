@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -350,6 +351,29 @@ def test_a_textfile_is_whole_readable_by_others_and_free_of_the_collector_s_own(
     assert list(tmp_path.iterdir()) == [target]
     with pytest.raises(OSError, match="No such file"):
         leave(metrics, tmp_path / "nowhere" / "x.prom")
+
+
+def test_a_link_that_was_put_in_the_way_is_not_followed(tmp_path: Path) -> None:
+    """The collector's folder may be written to by its group."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    folder = tmp_path / "textfile"
+    folder.mkdir()
+    target = folder / "audio_processor.prom"
+    for name in (target.name, f".{target.name}.{os.getpid()}"):
+        (folder / name).symlink_to(victim)
+    leave(Metrics(), target)
+    assert victim.read_text() == "mine"
+    assert not target.is_symlink()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_what_could_not_be_left_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "audio_processor.prom"
+    target.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        leave(Metrics(), target)
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_disk_full_is_an_error_of_the_store() -> None:
