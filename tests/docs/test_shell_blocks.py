@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -21,6 +23,8 @@ SHELL = [*blocks("sh"), *blocks("bash")]
 MAKES = [b for b in SHELL if all(line.startswith("make ") for line in b.commands)]
 NOT_RUN = [b for b in SHELL if b.word == "not run"]
 RUN = [b for b in SHELL if b not in MAKES and b not in NOT_RUN]
+READY_WITHIN_S = 120.0
+"""More than a busy machine needs."""
 NOT_RUN_AT_MOST = 6
 """A block that is not run any more is a decision, not an accident."""
 
@@ -69,18 +73,28 @@ def run_until_ready(block: Block, environment: dict[str, str], folder: Path) -> 
     }
     with subprocess.Popen(["bash", "-c", f"exec {line}"], cwd=folder, env=environment) as daemon:
         try:
-            while not is_ready(port):
-                assert daemon.poll() is None, "it ended by itself"
-        finally:
+            wait_until_ready(daemon, port, line)
             daemon.terminate()
-        assert daemon.wait(60) == 0
+            assert daemon.wait(READY_WITHIN_S) == 0
+        finally:
+            daemon.kill()  # nothing, where it has ended
+
+
+def wait_until_ready(daemon: subprocess.Popen[bytes], port: int, line: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not is_ready(port):
+        if time.monotonic() > deadline:
+            pytest.fail(f"{line}: not ready at port {port} within {READY_WITHIN_S:.0f} s")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            daemon.wait(0.1)
+            pytest.fail(f"{line}: it ended by itself")
 
 
 def is_ready(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, ConnectionError):
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
 
 
