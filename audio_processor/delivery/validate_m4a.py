@@ -14,6 +14,8 @@ from audio_processor.delivery.validate_media import Heard, listen
 from audio_processor.media.ffmpeg import FFmpegFailed, Supervisor
 
 _ITUNSMPB = re.compile(r"^\s*[0-9A-F]{8} ([0-9A-F]{8}) ([0-9A-F]{8}) ([0-9A-F]{16})", re.IGNORECASE)
+_FFMPEG_8 = 62
+"""Its libavcodec's major version."""
 _MIN_RATE_HZ, _MAX_RATE_HZ = 8_000, 192_000
 
 
@@ -40,15 +42,25 @@ def judge_m4a(
         heard = listen(supervisor, path, track.timescale, "mov")
     except (ValueError, FFmpegFailed) as error:
         return None, None, [Finding("m4a.decodes", "error", name, f"{error}.")]
+    frames = played_frames(heard.frames, gapless, supervisor.binary.libavcodec)
     report = M4aReport(
         name=name,
         size_bytes=path.stat().st_size,
         sample_rate_hz=track.timescale,
-        decoded_frames=heard.frames,
+        decoded_frames=frames,
         priming_frames=track.edit.media_time if track.edit else None,
         title=title,
     )
-    return report, heard, [*_findings(name, order, track, gapless, title, heard)]
+    return report, heard, [*_findings(name, order, track, gapless, title, heard, frames)]
+
+
+def played_frames(decoded: int, gapless: Gapless | None, libavcodec: str) -> int:
+    """Return how many of the decoded frames a player of the edit list plays.
+
+    FFmpeg before 8 begins where the edit list says, but decodes on to the last AAC frame's end.
+    """
+    plays_out = int(libavcodec.partition(".")[0]) < _FFMPEG_8
+    return decoded - gapless.remainder if plays_out and gapless is not None else decoded
 
 
 def read_itunsmpb(text: str) -> Gapless | None:
@@ -66,6 +78,7 @@ def _findings(
     gapless: Gapless | None,
     title: str | None,
     heard: Heard,
+    frames: int,
 ) -> Iterator[Finding]:
     if "mdat" in order and order.index("moov") > order.index("mdat"):
         yield Finding(
@@ -93,11 +106,9 @@ def _findings(
             f"iTunSMPB {gapless.frames} from {gapless.priming}.",
         )
     stated = edit.duration if edit else gapless.frames if gapless else None
-    # FFmpeg before 8 begins where the edit list says and plays on to the last AAC frame's end
-    played_out = heard.frames - gapless.remainder if gapless else heard.frames
-    if stated is not None and min(abs(heard.frames - stated), abs(played_out - stated)) > 1:
+    if stated is not None and abs(frames - stated) > 1:
         yield Finding(
-            "m4a.length", "error", name, f"Decodes to {heard.frames} frames, {stated} are stated."
+            "m4a.length", "error", name, f"Decodes to {frames} frames, {stated} are stated."
         )
     if (
         gapless is not None

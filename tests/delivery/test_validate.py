@@ -14,6 +14,7 @@ from audio_processor.delivery.package import package
 from audio_processor.delivery.publish import CacheControl, publish
 from audio_processor.delivery.report import Report
 from audio_processor.delivery.validate import Expectations, ValidationLimits, validate
+from audio_processor.delivery.validate_m4a import Gapless, played_frames
 from audio_processor.delivery.validate_media import offset_ms
 from audio_processor.delivery.validate_sources import FolderSource, HttpSource, StoreSource
 from audio_processor.errors import LimitExceeded, SourceMissing, StoreUnavailable
@@ -476,3 +477,18 @@ def test_silence_has_no_offset(frames: int) -> None:
     silence = np.zeros((frames, 2), np.float32)
     assert offset_ms(silence, RATE_HZ, silence, RATE_HZ) is None
     assert offset_ms(silence, RATE_HZ, song(2), RATE_HZ) is None
+
+
+@pytest.mark.parametrize(
+    ("libavcodec", "gapless", "played"),
+    [
+        ("61.19.101", Gapless(1024, 300, 44_100), 44_100),  # FFmpeg 7.1
+        ("59.37.100", Gapless(1024, 0, 44_400), 44_400),
+        ("59.37.100", None, 44_400),
+        ("62.11.100", Gapless(1024, 300, 44_100), 44_400),  # FFmpeg 8
+    ],
+)
+def test_an_ffmpeg_that_plays_the_last_frame_out_is_no_fault_of_the_file(
+    libavcodec: str, gapless: Gapless | None, played: int
+) -> None:
+    assert played_frames(44_400, gapless, libavcodec) == played
