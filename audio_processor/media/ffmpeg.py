@@ -204,24 +204,40 @@ class Supervisor:
         except OSError as error:
             reason = f"it could not be started: {error.strerror}"
             raise failed(program.name, what, 0, reason) from error
-        limits.apply(child.pid)
-        # at once: threads that have begun already would stay where they are
-        leave = self._placement.place(child.pid, ENCODER if stdin else READER)
-        process = Process(
-            child,
-            what,
-            program=program.name,
-            cpu_limit_s=limits.cpu_s,
-            check=self.check,
-            stall_timeout_s=stall_timeout_s,
-            deadline_s=time.monotonic() + timeout_s,
-            stderr_bytes=stderr_bytes,
-        )
+        leave: Callable[[], None] | None = None
+        try:
+            limits.apply(child.pid)
+            # at once: threads that have begun already would stay where they are
+            leave = self._placement.place(child.pid, ENCODER if stdin else READER)
+            process = Process(
+                child,
+                what,
+                program=program.name,
+                cpu_limit_s=limits.cpu_s,
+                check=self.check,
+                stall_timeout_s=stall_timeout_s,
+                deadline_s=time.monotonic() + timeout_s,
+                stderr_bytes=stderr_bytes,
+            )
+        except BaseException:  # no descriptor, no thread to be had: it has no watch, so it must end
+            _discard(child)
+            if leave is not None:
+                leave()
+            raise
         with self._lock:
             self._running.add(process)
         if self._error is not None:  # cancelled between the check and here
             process.kill()
         return process, leave
+
+
+def _discard(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child that nobody watches, reap it and let go of its pipes."""
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _read_all(process: Process, limit: int) -> bytes:

@@ -144,14 +144,18 @@ class Process:
         self._pidfd = os.pidfd_open(child.pid)
         self._in = ChildPipe(child.stdin) if child.stdin is not None else None
         self._out = ChildPipe(child.stdout) if child.stdout is not None else None
-        self._watch = Watch(
-            child.stderr,
-            [pipe for pipe in (self._in, self._out) if pipe is not None],
-            stall_timeout_s=stall_timeout_s,
-            deadline_s=deadline_s,
-            kill=self.kill,
-            kept_bytes=stderr_bytes,
-        )
+        try:
+            self._watch = Watch(
+                child.stderr,
+                [pipe for pipe in (self._in, self._out) if pipe is not None],
+                stall_timeout_s=stall_timeout_s,
+                deadline_s=deadline_s,
+                kill=self.kill,
+                kept_bytes=stderr_bytes,
+            )
+        except BaseException:  # no thread to be had
+            os.close(self._pidfd)
+            raise
 
     @property
     def pid(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
@@ -23,6 +24,7 @@ from audio_processor.media.ffmpeg import (
     ProcessLimits,
     Supervisor,
 )
+from audio_processor.media.placement import Placement
 
 WAITING = ["-hide_banner", "-f", "f32le", "-i", "pipe:0", "-f", "null", "-"]
 """Waits for input that does not come."""
@@ -142,6 +144,43 @@ def test_leaving_the_context_kills(supervisor: Supervisor) -> None:
     ) as process:
         assert not gone(process.pid)
     assert gone(process.pid)
+
+
+@pytest.mark.parametrize("wanting", ["a descriptor", "a thread"])
+def test_one_that_cannot_be_watched_leaves_no_trace(
+    wanting: str, binary: FFmpegBinary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spawning takes more descriptors than watching: only another thread can take the last."""
+    started: list[int] = []
+    open_pidfd = os.pidfd_open
+
+    def pidfd_open(pid: int) -> int:
+        started.append(pid)
+        if wanting == "a descriptor":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return open_pidfd(pid)
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    where = Placement((0,))
+    supervisor = Supervisor(binary, tmp_path, ProcessLimits(), where)
+    descriptors = set(Path("/proc/self/fd").iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pidfd_open", pidfd_open)
+        if wanting == "a thread":
+            patch.setattr(threading.Thread, "start", start)
+        with (
+            pytest.raises((OSError, RuntimeError), match=r"Too many open files|new thread"),
+            supervisor.open(
+                WAITING, what="wait", stdin=True, stdout=True, stall_timeout_s=1, timeout_s=LONG_S
+            ),
+        ):
+            pytest.fail("it was started")
+    [pid] = started
+    assert gone(pid)
+    assert where.loads == {0: 0.0}
+    assert set(Path("/proc/self/fd").iterdir()) == descriptors
 
 
 def test_an_encoder_that_ends_early_is_an_error_of_its_own(supervisor: Supervisor) -> None:
