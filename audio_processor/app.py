@@ -98,7 +98,7 @@ class AudioProcessor:
         self.queue = wiring.open_queue(self.settings, db_config, db_type)
         self.queue.on_buried = self._bury
         self._buried = 0
-        self.metrics = Metrics(loudness_lufs=self.settings.loudness.integrated_lufs)
+        self.metrics = Metrics(wiring.promise(self.settings))
         self._progress: Progress = Progresses(RunProgress(), progress or NullProgress())
         self._lock = threading.RLock()
         self._workers: set[Worker] = set()

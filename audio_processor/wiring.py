@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from audio_processor.ports import ObjectStore, Queue
     from audio_processor.storage import Observe
     from audio_processor.telemetry import Metrics
+    from audio_processor.telemetry.promise import Promise
     from audio_processor.telemetry.run import Listener
     from audio_processor.worker import WorkerOptions
 
@@ -196,6 +197,19 @@ def observed(metrics: Metrics, settings: Settings) -> Observed:
         # first, so that every line of a job has its trace's id
         listeners.insert(0, Traces(mask=Masker(settings.secrets()).mask))
     return Observed(metrics, listeners)
+
+
+def promise(settings: Settings) -> Promise:
+    """Return what every delivered rendition is to measure."""
+    from audio_processor.telemetry.promise import Promise
+
+    loudness = settings.loudness
+    return Promise(
+        integrated_lufs=loudness.integrated_lufs,
+        tolerance_lu=loudness.tolerance_lu,
+        true_peak_dbtp=loudness.delivered_true_peak_dbtp,
+        tiers=tuple(tier.name for tier in settings.tiers()),
+    )
 
 
 def judge_ladder(where: str, settings: Settings) -> Report:

@@ -38,13 +38,13 @@ class Metrics(Listener):
     delivered beyond its limits is counted.
     """
 
-    def __init__(self, promise: Promise = Promise()) -> None:
+    def __init__(self, promise: Promise | None = None) -> None:
         from prometheus_client import CollectorRegistry, ProcessCollector
 
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._define_jobs()
-        self._define_delivered(promise)
+        self._define_delivered(promise or Promise())
         self._define_queue()
         self._define_services()
 

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from audio_processor.model import Claim, Loudness, RenditionSummary, TrackSummary
 from audio_processor.telemetry import Metrics
+from audio_processor.telemetry.promise import Promise
 from audio_processor.telemetry.run import End, Run
 from audio_processor.telemetry.worker_gauges import WorkerGauges
 
@@ -30,9 +31,9 @@ class _Room:
 
 
 @cache
-def shown() -> dict[str, Labels]:
+def shown(target_lufs: float = -14.0) -> dict[str, Labels]:
     """Return each series' labels and the values seen of them, after a little of everything."""
-    metrics = Metrics()
+    metrics = Metrics(Promise(target_lufs, tiers=("low",)))
     delivered = RenditionSummary("low", -14.0, -1.5, 8.0, 60.0, 54_000, 1, None)
     summary = TrackSummary("track", 60.0, _UNHEARD, "static", 0.0, None, (delivered,))
     run = Run(_CLAIM, "track")

@@ -122,10 +122,19 @@ def test_an_expression_reads_only_what_workers_show(expr: str) -> None:
         labels = shown[selector.metric]
         for label, operator, value in selector.matchers:
             assert label in TARGET or label in labels, (selector.metric, label)
-            if operator == "=" and label in {"le", "outcome", "reason"}:
+            if operator == "=" and label in {"le", "limit", "outcome", "reason"}:
                 assert value in labels[label], f"{selector.metric} never has {label}={value}"
     known = TARGET | {name for labels in shown.values() for name in labels}
     assert grouped_by(expr) <= known
+
+
+@pytest.mark.parametrize("target_lufs", [-23.0, -16.0, -8.5])
+def test_no_bound_that_a_panel_names_hangs_on_the_target(target_lufs: float) -> None:
+    shown = exposition.shown(target_lufs)
+    named = re.findall(r'(\w+)\{[^{}]*le="([^"]+)"', " ".join(expr for _, expr in expressions()))
+    assert named
+    for metric, bound in named:
+        assert bound in shown[metric]["le"], f"{metric} has no {bound} at {target_lufs} LUFS"
 
 
 def test_every_series_of_ours_is_on_it() -> None:

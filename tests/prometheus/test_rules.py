@@ -93,8 +93,24 @@ def test_an_expression_reads_only_what_workers_show(expr: str) -> None:
         labels = shown[selector.metric]
         for label, operator, value in selector.matchers:
             assert label in TARGET or label in labels, (selector.metric, label)
-            if operator == "=" and label in {"le", "outcome", "reason"}:
+            if operator == "=" and label in {"le", "limit", "outcome", "reason"}:
                 assert value in labels[label], f"{selector.metric} never has {label}={value}"
+
+
+@pytest.mark.parametrize("target_lufs", [-23.0, -16.0, -14.0, -8.5])
+def test_no_bound_that_an_expression_names_hangs_on_the_target(target_lufs: float) -> None:
+    """An empty result is an alert that never fires, and nobody sees it."""
+    shown = exposition.shown(target_lufs)
+    named = [
+        (selector.metric, value)
+        for rule in rules()
+        for selector in selectors(rule["expr"])
+        for label, _, value in selector.matchers
+        if label == "le"
+    ]
+    assert named
+    for metric, bound in named:
+        assert bound in shown[metric]["le"], f"{metric} has no {bound} at {target_lufs} LUFS"
 
 
 def test_expressions_are_joined_by_labels_that_exist() -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from audio_processor import wiring
 from audio_processor.errors import AudioProcessorError
 from audio_processor.model import Claim, Loudness, RenditionSummary, TrackSummary
 from audio_processor.ports import Progress
+from audio_processor.settings import load_settings
 from audio_processor.telemetry import Metrics, NullProgress, Progresses, RunProgress
 from audio_processor.telemetry.metrics import known_codes
+from audio_processor.telemetry.promise import LIMITS, Promise
 from audio_processor.telemetry.run import End, Left, Listener, Run, carried, heard, running
 
 SILENCE = Loudness(None, None, None, None, None, None)
@@ -166,12 +169,43 @@ def test_no_error_code_can_blow_up_the_number_of_series() -> None:
 
 
 def test_loudness_is_shown_finely_around_the_house_s_own_target() -> None:
-    metrics = Metrics(loudness_lufs=-16.0)
+    metrics = Metrics(Promise(integrated_lufs=-16.0))
     delivered = (rendition("low", -15.98, None, 1),)
     summary = TrackSummary("t", 60.0, SILENCE, "static", 0.0, None, delivered)
     metrics.ended(Run(CLAIM, "t"), End("completed", summary=summary, seconds=4.0))
     assert sample(metrics, "delivered_loudness_lufs_bucket", rendition="low", le="-16.0") == 0
     assert sample(metrics, "delivered_loudness_lufs_bucket", rendition="low", le="-15.95") == 1
+
+
+def test_what_passes_a_limit_is_counted_by_the_house_s_own_target() -> None:
+    promise = Promise(-16.0, tolerance_lu=0.5, true_peak_dbtp=-2.0, tiers=("low", "high"))
+    metrics = Metrics(promise)
+
+    def passed(name: str) -> dict[str, float | None]:
+        return {
+            limit: sample(metrics, "delivered_out_of_tolerance_total", rendition=name, limit=limit)
+            for limit in LIMITS
+        }
+
+    none = dict.fromkeys(LIMITS, 0.0)
+    assert passed("low") == passed("high") == passed("m4a") == none  # there from the start
+    delivered = (
+        rendition("low", -14.0, -1.9, 1),  # the default's target is too loud for this house
+        rendition("high", -16.54, -2.0, 1),  # within what the gate lets through
+        rendition("m4a", -16.9, None, 1),
+    )
+    kept = (
+        replace(rendition("low", -20.0, -9.0, 1), limited_by="max_gain"),
+        replace(rendition("high", -9.0, -9.0, 1), limited_by="too_short"),
+        rendition("m4a", None, None, 1),
+    )
+    for renditions in (delivered, kept):
+        summary = TrackSummary("t", 60.0, SILENCE, "static", 0.0, None, renditions)
+        metrics.ended(Run(CLAIM, "t"), End("completed", summary=summary, seconds=4.0))
+        metrics.ended(Run(CLAIM, "t"), End("failed", "corrupt_media"))
+    assert passed("low") == none | {"too_loud": 1, "true_peak": 1, "kept_quiet": 1}
+    assert passed("high") == none
+    assert passed("m4a") == none | {"too_quiet": 1}
 
 
 def test_the_exposition_is_prometheus_text_with_the_process_in_it(tmp_path: Path) -> None:
@@ -222,3 +256,12 @@ def test_threads_charge_the_stage_and_the_job_that_started_them() -> None:
         }
         assert total.pop(stage) == pytest.approx(burnt_s, abs=0.05)  # of CPU time, not of waiting
         assert set(total.values()) == {0.0}
+
+
+def test_the_promise_is_what_the_settings_say() -> None:
+    prefix = "AUDIO_PROCESSOR__LOUDNESS__"
+    given = {"INTEGRATED_LUFS": "-16.5", "TOLERANCE_LU": "0.4", "DELIVERED_TRUE_PEAK_DBTP": "-0.5"}
+    settings = load_settings(environ={prefix + name: value for name, value in given.items()})
+    made = wiring.promise(settings)
+    assert (made.integrated_lufs, made.tolerance_lu, made.true_peak_dbtp) == (-16.5, 0.4, -0.5)
+    assert made.renditions == (*(tier.name for tier in settings.tiers()), "m4a")

@@ -13,10 +13,19 @@ def panels() -> list[Builder]:
     return [*_figures(), *_spreads()]
 
 
-def _share_above(metric: str, limit: str) -> str:
-    series = f"audio_processor_{metric}"
+def _share_beyond(limits: str, of: str) -> str:
+    """Return the share that the workers themselves found beyond the limits of their settings."""
     return (
-        f'1 - sum(increase({series}_bucket{{{ONES}, le="{limit}"}}[$__range])) '
+        "sum(increase(audio_processor_delivered_out_of_tolerance_total"
+        f'{{{ONES}, limit=~"{limits}"}}[$__range])) '
+        f"/ (sum(increase(audio_processor_{of}_count{{{ONES}}}[$__range])) > 0)"
+    )
+
+
+def _share_above_full_scale() -> str:
+    series = "audio_processor_delivered_true_peak_dbtp"
+    return (
+        f'1 - sum(increase({series}_bucket{{{ONES}, le="0.0"}}[$__range])) '
         f"/ (sum(increase({series}_count{{{ONES}}}[$__range])) > 0)"
     )
 
@@ -25,10 +34,10 @@ def _figures() -> list[Builder]:
     return [
         figure(
             "Too loud",
-            "Share of the renditions above −13.7 LUFS, the target of −14 and its tolerance. "
+            "Share of the renditions above the configured target and its tolerance. "
             "The gate before publishing lets none through: anything but 0 is an incident.",
             "percentunit",
-            Query(_share_above("delivered_loudness_lufs", "-13.7")),
+            Query(_share_beyond("too_loud", "delivered_loudness_lufs")),
             ((None, GREEN), (1e-6, RED)),
             width=4,
             none="none delivered",
@@ -37,31 +46,28 @@ def _figures() -> list[Builder]:
             "Above 0 dBTP",
             "Share of the renditions that clip in a converter. Anything but 0 is an incident.",
             "percentunit",
-            Query(_share_above("delivered_true_peak_dbtp", "0.0")),
+            Query(_share_above_full_scale()),
             ((None, GREEN), (1e-6, RED)),
             width=4,
             none="none delivered",
         ),
         figure(
-            "Above −1 dBTP",
-            "Share of the renditions whose codec overshot whatever the ceiling.",
+            "Above the peak limit",
+            "Share of the renditions above the configured limit (−1 dBTP by default): their codec "
+            "overshot whatever the ceiling.",
             "percentunit",
-            Query(_share_above("delivered_true_peak_dbtp", "-1.0")),
+            Query(_share_beyond("true_peak", "delivered_true_peak_dbtp")),
             ((None, GREEN), (0.02, YELLOW), (0.05, RED)),
             width=4,
             decimals=2,
             none="none delivered",
         ),
         figure(
-            "Quieter than −14.3 LUFS",
-            "Share of the renditions that stay below the target for a stated reason: silence, a "
+            "Quieter than the target",
+            "Share of the renditions that stay below the configured target for a stated reason: a "
             "gain that would be too much, peaks that would have to be crushed.",
             "percentunit",
-            Query(
-                f'sum(increase(audio_processor_delivered_loudness_lufs_bucket{{{ONES}, le="-14.3"}}'
-                "[$__range])) / (sum(increase(audio_processor_delivered_loudness_lufs_count"
-                f"{{{ONES}}}[$__range])) > 0)"
-            ),
+            Query(_share_beyond("kept_quiet|too_quiet", "delivered_loudness_lufs")),
             ((None, GREEN), (0.1, YELLOW), (0.2, RED)),
             width=4,
             decimals=1,
@@ -97,8 +103,8 @@ def _spreads() -> list[Builder]:
     return [
         spread(
             "Loudness delivered, $rendition",
-            "Integrated loudness as measured on the decoded rendition. The target is −14 LUFS, "
-            "± 0.3; quieter tracks state why.",
+            "Integrated loudness as measured on the decoded rendition. The target and its "
+            "tolerance are the settings' (−14 LUFS ± 0.3); quieter tracks state why.",
             "LUFS",
             Query(
                 rate("delivered_loudness_lufs_bucket", "le", 'rendition=~"$rendition"'), "{{le}}"
@@ -108,7 +114,8 @@ def _spreads() -> list[Builder]:
         ),
         spread(
             "True peak delivered, $rendition",
-            "As measured on the decoded rendition. At most −1 dBTP is promised.",
+            "As measured on the decoded rendition. At most −1 dBTP is promised unless "
+            "the settings say otherwise.",
             "dBTP",
             Query(
                 rate("delivered_true_peak_dbtp_bucket", "le", 'rendition=~"$rendition"'), "{{le}}"
