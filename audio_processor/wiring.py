@@ -183,19 +183,17 @@ def build_line(settings: Settings, store: ObjectStore, queue: Queue) -> Line:
 def observed(metrics: Metrics, settings: Settings) -> Observed:
     """Return who is told of jobs, workers and the queue's calls: log, metrics, perhaps traces.
 
-    Raises ``ConfigError`` where traces are asked for and cannot be had.
+    Raises ``ConfigError`` where ``tracing.enabled`` is on and traces cannot be had.
     """
     from audio_processor.observed import Observed
     from audio_processor.telemetry.job_log import JobLog
     from audio_processor.telemetry.logs import Masker
-    from audio_processor.telemetry.tracing import traces_wanted
+    from audio_processor.telemetry.tracing import open_traces
 
-    listeners: list[Listener] = [JobLog()]
-    if traces_wanted(settings.tracing.enabled, os.environ):
-        from audio_processor.telemetry.traces import Traces
-
-        # first, so that every line of a job has its trace's id
-        listeners.insert(0, Traces(mask=Masker(settings.secrets()).mask))
+    mask = Masker(settings.secrets()).mask
+    traces = open_traces(settings.tracing.enabled, os.environ, mask=mask)
+    # first, so that every line of a job has its trace's id
+    listeners: list[Listener] = [JobLog()] if traces is None else [traces, JobLog()]
     return Observed(metrics, listeners)
 
 

@@ -30,6 +30,8 @@ class TracingSettings(Group):
 
     enabled: Literal["auto", "on", "off"] = setting(
         "auto",
-        "`auto` is `on` where the standard variables ask for it: OTEL_TRACES_EXPORTER=otlp or "
-        "OTEL_EXPORTER_OTLP_ENDPOINT. They also say where to, with which headers, and how much.",
+        "`auto` sends where the standard variables ask for it: OTEL_TRACES_EXPORTER=otlp or "
+        "OTEL_EXPORTER_OTLP_ENDPOINT. They also say where to, with which headers, and how much. "
+        "Where they ask for what cannot be had (gRPC, the extra not installed) `auto` warns and "
+        "goes on without; `on` refuses to start.",
     )

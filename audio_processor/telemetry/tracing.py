@@ -1,17 +1,23 @@
-"""Whether traces are asked for, by the setting or by OpenTelemetry's own variables. Pure.
+"""Whether traces are asked for, by the setting or by OpenTelemetry's own variables.
+
+Platforms set those variables for every pod, whatever runs in it: what they alone ask for and
+cannot be had is said, and the work goes on.
 
 OpenTelemetry Specification, *Environment Variable Specification* and *OTLP Exporter*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from audio_processor.errors import ConfigError
+from audio_processor.telemetry.logs import get_logger
+from audio_processor.telemetry.run import Listener
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _PROTOCOL = "http/protobuf"
+log = get_logger(__name__)
 
 
 def traces_wanted(enabled: str, environment: Mapping[str, str]) -> bool:
@@ -38,3 +44,28 @@ def traces_wanted(enabled: str, environment: Mapping[str, str]) -> bool:
             "4318 of most collectors); set it so, or tracing.enabled to off."
         )
     return True
+
+
+def open_traces(
+    enabled: str, environment: Mapping[str, str], *, mask: Callable[[str], str]
+) -> Listener | None:
+    """Return what sends the traces, or None where there are to be none, or can be none.
+
+    Raises ``ConfigError`` where ``enabled`` is on and they cannot be had; auto gets a warning.
+    """
+    try:
+        return _opened(mask) if traces_wanted(enabled, environment) else None
+    except ConfigError as error:
+        if enabled == "on":
+            raise
+        log.warning("no traces are sent", reason=mask(str(error)))
+        return None
+
+
+def _opened(mask: Callable[[str], str]) -> Listener:
+    from audio_processor.telemetry.traces import Traces
+
+    try:
+        return Traces(mask=mask)
+    except (ValueError, OSError, RuntimeError) as error:  # such as a number that is none
+        raise ConfigError(f"OpenTelemetry does not take what OTEL_* says: {error}") from error

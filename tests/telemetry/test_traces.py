@@ -20,7 +20,7 @@ from audio_processor.telemetry import RunProgress
 from audio_processor.telemetry.metrics import STAGES
 from audio_processor.telemetry.run import End, Run, running
 from audio_processor.telemetry.traces import Traces
-from audio_processor.telemetry.tracing import traces_wanted
+from audio_processor.telemetry.tracing import open_traces, traces_wanted
 from tests.telemetry.conftest import embedded_settings, heard_logs, parsed, put
 from tests.telemetry.otlp import Collector, attributes, collecting
 
@@ -174,11 +174,22 @@ def test_traces_are_sent_where_they_are_asked_for(
     [
         (ENDPOINT | {"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER"),
         (ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        (ENDPOINT | {"OTEL_BSP_MAX_QUEUE_SIZE": "-1"}, "max_queue_size"),
     ],
 )
-def test_what_cannot_be_had_is_said(environment: Mapping[str, str], named: str) -> None:
+def test_what_cannot_be_had_stops_only_who_asked_for_it(
+    environment: Mapping[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform that sets the variables for every pod must not stop ingest."""
+    for name, value in environment.items():  # the SDK reads them itself
+        monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=named):
-        traces_wanted("auto", environment)
+        open_traces("on", environment, mask=str)
+    with heard_logs() as lines:
+        assert open_traces("auto", environment, mask=str) is None
+        [line] = lines()
+    assert line["level"] == "warning"
+    assert named in line["reason"]
 
 
 WITHOUT = """
@@ -196,12 +207,15 @@ main()
 """
 
 
-@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("asked", ["not", "by the platform", "by the setting"])
 def test_without_the_extra_nothing_is_imported_and_who_asks_is_told_what_to_install(
-    asked: bool, tmp_path: Path
+    asked: str, tmp_path: Path
 ) -> None:
-    enabled = "on" if asked else "auto"
-    environment = {"PATH": "/usr/bin:/bin", "AUDIO_PROCESSOR__TRACING__ENABLED": enabled}
+    environment = {"PATH": "/usr/bin:/bin"}
+    if asked == "by the platform":
+        environment |= ENDPOINT
+    if asked == "by the setting":
+        environment["AUDIO_PROCESSOR__TRACING__ENABLED"] = "on"
     (tmp_path / "data").mkdir()
     sound = tmp_path / "x.wav"
     sound.write_bytes(b"no sound")
@@ -221,11 +235,11 @@ def test_without_the_extra_nothing_is_imported_and_who_asks_is_told_what_to_inst
         timeout=120,
         check=False,
     )
-    if asked:
-        assert ended.returncode == 2, ended.stderr
-        assert "pip install 'audio-processor[otel]'" in ended.stderr
+    told = ended.stderr.count("pip install 'audio-processor[otel]'")
+    if asked == "by the setting":
+        assert (ended.returncode, told) == (2, 1), ended.stderr
     else:
         assert ended.returncode == 1, ended.stderr  # the track is no sound; that is all
-        assert "opentelemetry" not in ended.stderr
+        assert told == (asked == "by the platform"), ended.stderr
         left = parsed((tmp_path / "left.prom").read_text())
         assert left("tracks_total", outcome="failed", error_code="unsupported_media") == 1
