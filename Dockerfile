@@ -39,8 +39,10 @@ RUN apt-get -qq update \
 WORKDIR /build
 # pip has a place of its own, outside what is delivered
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/audio-processor
-COPY requirements.lock requirements-build.lock image/install.sh ./
+COPY requirements.lock requirements-otel.lock requirements-build.lock image/install.sh ./
 ARG PIP_INDEX_URL=https://pypi.org/simple
+# 1: traces, by the extra `otel`
+ARG WITH_OTEL=0
 RUN --mount=type=secret,id=ca ./install.sh packages
 COPY pyproject.toml requirements.txt README.md LICENSE database_manager.py ./
 COPY audio_processor audio_processor

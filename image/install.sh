@@ -16,6 +16,10 @@ case ${1-} in
 packages)
     pip --python "$venv/bin/python" install --no-cache-dir --only-binary :all: \
         --require-hashes --requirement requirements.lock
+    if [ "${WITH_OTEL:-0}" = 1 ]; then
+        pip --python "$venv/bin/python" install --no-cache-dir --only-binary :all: \
+            --require-hashes --requirement requirements-otel.lock
+    fi
     pip install --no-cache-dir --only-binary :all: --require-hashes --target setuptools \
         --requirement requirements-build.lock
     # the image has an FFmpeg of its own

@@ -101,11 +101,34 @@ def test_every_package_of_apt_is_pinned() -> None:
 def test_packages_of_pip_come_by_hash_and_as_wheels() -> None:
     script = (ROOT / "image" / "install.sh").read_text()
     installs = re.findall(r"^\s*(?:\S+=\S+ )?pip .*\binstall (?:.*\\\n)*.*$", script, re.MULTILINE)
-    assert len(installs) == 3
+    assert len(installs) == 4
     *packages, program = installs
     assert all("--require-hashes" in one and "--only-binary :all:" in one for one in packages)
     assert "--no-deps" in program
     assert "--no-build-isolation" in program
+
+
+def test_traces_can_be_had_and_are_not_unless_asked_for() -> None:
+    stage = DOCKERFILE.read_text().split(" AS python\n")[1].split("\nFROM ")[0]
+    assert stage.index("ARG WITH_OTEL=0") < stage.index("./install.sh packages")
+    installed = (ROOT / "image" / "install.sh").read_text()
+    asked = re.search(
+        r'if \[ "\$\{WITH_OTEL:-0\}" = 1 \]; then\n(.*?)\n    fi', installed, re.DOTALL
+    )
+    assert asked
+    assert "--requirement requirements-otel.lock" in asked[1]
+    assert installed.count("requirements-otel.lock") == 1
+    locked = {
+        name: dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-otel.lock")
+    }
+    both = locked["requirements.lock"].keys() & locked["requirements-otel.lock"].keys()
+    assert both
+    for name in both:  # or the second install would change what the tests ran with
+        assert locked["requirements.lock"][name] == locked["requirements-otel.lock"][name]
+    wanted = re.findall(r"^([\w.-]+)==", (ROOT / "requirements-otel.txt").read_text(), re.MULTILINE)
+    assert wanted
+    assert set(wanted) <= locked["requirements-otel.lock"].keys()
 
 
 def test_the_image_runs_as_a_numeric_user_under_an_init_and_is_watched() -> None:
