@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -140,6 +141,38 @@ def test_two_releases_share_no_name_but_the_priority_class() -> None:
         for release in ("one", "two")
     ]
     assert names[0] and not names[0] & names[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "release"),
+    [
+        (("--set", "fullnameOverride=ingest"), "mine"),
+        (("--set", "nameOverride=ingest"), "mine"),
+        ((), "mine"),
+        ((), "a" * 53),  # cut off before its name is through
+    ],
+    ids=["fullname", "name", "release", "long"],
+)
+def test_the_rules_look_for_what_the_release_is_called(
+    options: tuple[str, ...], release: str
+) -> None:
+    flavour = str(CHART / "flavours/postgresql.yaml")
+    docs = documents(helm_template("--values", flavour, *options, release=release))
+    scaled = one(docs, "ScaledObject")["metadata"]["name"]
+    names = {
+        "pod": f"{one(docs, 'Deployment')['metadata']['name']}-5d9c8b7f6d-x2x4z",
+        "scaledObject": scaled,
+        "horizontalpodautoscaler": f"keda-hpa-{scaled}",
+        "job_name": one(docs, "Job")["metadata"]["name"],
+    }
+    found = set()
+    rules = [rule for g in one(docs, "PrometheusRule")["spec"]["groups"] for rule in g["rules"]]
+    for rule in rules:
+        for label, pattern in re.findall(r'(\w+)=~"([^"]+)"', rule["expr"]):
+            if label in names:
+                found.add(label)
+                assert re.fullmatch(pattern, names[label]), (rule, names[label])
+    assert found == set(names)
 
 
 def test_a_long_name_still_fits(tmp_path: Path) -> None:
