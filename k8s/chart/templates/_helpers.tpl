@@ -48,7 +48,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 AUDIO_PROCESSOR__{{ $key | upper | replace "." "__" }}: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
 {{- end }}
 {{- end }}
-{{- range $name, $value := .Values.extraEnv }}
+{{- $extra := .Values.extraEnv }}
+{{- if .Values.tracing.enabled }}
+{{- $extra = merge (dict "OTEL_EXPORTER_OTLP_ENDPOINT" .Values.tracing.endpoint) $extra }}
+{{- end }}
+{{- range $name, $value := $extra }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
 {{- end -}}
