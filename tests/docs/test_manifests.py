@@ -27,6 +27,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     mine = folder / "deploy"
     mine.mkdir()
     (mine / "kustomization.yaml").write_text(block.text)
+    [settings] = blocks("ini", DEPLOY)
+    (mine / "settings.env").write_text(settings.text)
     (mine / "rds-ca.pem").write_text("a certificate\n")
     text = subprocess.run(
         [binary("kubectl"), "kustomize", str(mine)], capture_output=True, text=True, check=True
@@ -45,15 +47,19 @@ def pods(documents: list[Document]) -> Iterator[Document]:
 def test_the_overlay_reaches_every_pod(rendered: list[Document]) -> None:
     found = list(pods(rendered))
     assert len(found) == 3
-    [settings] = [
-        d for d in rendered if d["kind"] == "ConfigMap" and "AUDIO_PROCESSOR__" in str(d["data"])
-    ]
-    ca_file = settings["data"]["AUDIO_PROCESSOR__DATABASE__TLS_CA_FILE"]
-    assert settings["data"]["AUDIO_PROCESSOR__DATABASE__TYPE"] == "postgresql"
+    settings = {
+        d["metadata"]["name"]: d["data"]
+        for d in rendered
+        if d["kind"] == "ConfigMap" and "AUDIO_PROCESSOR__" in str(d["data"])
+    }
+    assert len(settings) == 2  # the migration has its own
     for pod in found:
         [container] = pod["containers"]
+        [source] = container["envFrom"]
+        given = settings[source["configMapRef"]["name"]]
+        ca_file = given["AUDIO_PROCESSOR__DATABASE__TLS_CA_FILE"]
+        assert given["AUDIO_PROCESSOR__DATABASE__TYPE"] == "postgresql"
         assert container["image"] == "registry.example.com/audio-processor:0.1.0"
-        assert container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
         [mount] = [m for m in container["volumeMounts"] if m["name"] == "database-ca"]
         [volume] = [v for v in pod["volumes"] if v["name"] == "database-ca"]
         [ca] = [d for d in rendered if d["metadata"]["name"] == volume["configMap"]["name"]]
