@@ -82,6 +82,22 @@ def test_the_migration_and_the_workers_have_the_same_settings(way: str, flavour:
     assert "ttlSecondsAfterFinished" not in one(docs, "Job")["spec"]
 
 
+def test_helm_as_the_page_has_it_makes_no_namespace_that_is_there_already() -> None:
+    """Helm refuses to adopt one; and the one that is there has to hold pods to the standard."""
+    [line] = re.findall(r"^helm upgrade --install (.+)$", PAGE.read_text(), re.MULTILINE)
+    release, chart, *options = line.split()
+    argv = [binary("helm"), "template", release, chart, *options]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=K8S.parent)
+    assert done.returncode == 0, done.stderr
+    docs = documents(done.stdout)
+    assert docs and not any(document["kind"] == "Namespace" for document in docs)
+    assert "--create-namespace" not in options, "it has no labels"
+    [file] = re.findall(r"^kubectl apply -f (\S*namespace\S*)$", PAGE.read_text(), re.MULTILINE)
+    [namespace] = documents((K8S.parent / file).read_text())
+    assert namespace["metadata"]["name"] == options[options.index("--namespace") + 1]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
 def test_the_page_deletes_the_old_job_before_it_applies() -> None:
     delete = PAGE.read_text().index("delete job --selector app.kubernetes.io/component=migrate")
     assert delete < PAGE.read_text().index("kubectl apply -k k8s/overlays")
