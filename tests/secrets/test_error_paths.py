@@ -285,13 +285,16 @@ def test_a_region_that_is_none_is_told_without_the_secret(options: S3Options) ->
 # ── our own logs, with every library as talkative as it can be ───────────────────────────
 
 
+TALKATIVE = ("botocore", "urllib3", "boto3", "sqlalchemy", "sqlalchemy.pool", "mysql")
+
+
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     """A place to log to; what ``configure_logging`` changes is put back afterwards."""
     import sys
 
     root = logging.getLogger()
-    names = {*ROOT_NAMES, "botocore", "urllib3", "boto3", "sqlalchemy", "mysql"}
+    names = {*ROOT_NAMES, *TALKATIVE}
     before = [logging.getLogger(name).level for name in names]
     handlers, level = list(root.handlers), root.level
     hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
@@ -310,7 +313,7 @@ def test_our_logs_mask_what_libraries_say_at_debug(
 ) -> None:
     # the token is not among the secrets that logs are told of: it could be the machine's role's
     configure_logging(format_, "DEBUG", secrets=[PASSWORD, S3_SECRET], stream=stream)
-    for name in ("botocore", "urllib3", "boto3", "sqlalchemy", "sqlalchemy.pool", "mysql"):
+    for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.DEBUG)
     with token_refused(options) as refused, pytest.raises(StoreUnavailable):
         open_store(refused).write(b"x", "tracks/a.wav", content_type="audio/wav")
