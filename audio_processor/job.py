@@ -120,6 +120,10 @@ class Job:
             self.cancel(kind("The lease ran out before it could be renewed."))
             self._raise_if_cancelled()
 
+    def rest(self, seconds: float) -> None:
+        """Wait so long, or until a cancel."""
+        self._cancelled.wait(seconds)
+
     def _raise_if_cancelled(self) -> None:
         if self._error is not None:
             raise self._error

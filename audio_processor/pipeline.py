@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from audio_processor import called_off
 from audio_processor.delivery.publish import CacheControl, publish
 from audio_processor.errors import SourceMissing
 from audio_processor.job import Job
@@ -55,7 +56,7 @@ class Line:
         """
         track_id = track_id_of(job.claim.file_name)
         job.insist(partial(self.reserve_output, job.claim, track_id))
-        with self.scratch.job_folder() as folder:
+        with called_off.on(job), self.scratch.job_folder() as folder:
             limits = process_limits(self.settings.limits)
             supervisor = Supervisor(self.binary, folder, limits, self.placement)
             job.on_cancel(supervisor.cancel)

@@ -13,6 +13,7 @@ import tenacity
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from audio_processor import called_off
 from audio_processor.errors import ConfigError
 from audio_processor.storage.files import quoted
 from audio_processor.storage.observed import Observe, unobserved
@@ -68,10 +69,15 @@ class S3Calls:
     ) -> T:
         """Return what ``attempt`` returns, called again while its failure is transient.
 
-        ``operation`` is S3's name of it. No further attempt is made once ``stop`` is set.
-        Raises what ``s3_errors`` makes of the last failure.
+        ``operation`` is S3's name of it. No further attempt is made once ``stop`` is set, nor
+        once the present job is called off: a drain waits for one request, not for all its tries.
+        Raises what the job was called off with, or what ``s3_errors`` makes of the last failure.
         """
-        options = self.options
+        options, job = self.options, called_off.present()
+
+        def once() -> T:
+            job.check()
+            return self._observed(operation, attempt)
 
         def again(error: BaseException) -> bool:
             return is_transient(error) and not (stop is not None and stop.is_set())
@@ -89,12 +95,14 @@ class S3Calls:
             ),
             retry=tenacity.retry_if_exception(again),
             before_sleep=tell,
+            sleep=job.rest,
             reraise=True,
         )
         try:
-            return retrying(lambda: self._observed(operation, attempt))
+            return retrying(once)
         except FOREIGN as error:
             forget_credentials(error)
+            job.check()  # before the failure: the attempt is to be refunded, not counted
             raise translated(error, operation, key, options, self.endpoint) from error
 
     def _observed(self, operation: str, attempt: Callable[[], T]) -> T:

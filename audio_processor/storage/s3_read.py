@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from audio_processor import called_off
 from audio_processor.errors import LimitExceeded, SourceMissing, StoreUnavailable
 from audio_processor.ports import ByteProgress
 from audio_processor.storage.files import os_errors_named, quoted, whole_file, write_all
@@ -140,6 +141,7 @@ def read_span(
     Raises ``SourceMissing``, and ``LimitExceeded`` before the first byte is read.
     """
     condition = {"IfMatch": etag} if etag else {}
+    job = called_off.present()
 
     def attempt() -> Facts:
         try:
@@ -161,6 +163,7 @@ def read_span(
             while chunk := body.read(CHUNK_BYTES):
                 if stop is not None and stop.is_set():
                     raise TruncatedBody
+                job.check()
                 sink(chunk, span.start + received)
                 received += len(chunk)
         if received != length:

@@ -27,6 +27,7 @@ from audio_processor.storage.s3_spans import FileSpan, Span, in_parallel, part_s
 
 Attributes = dict[str, Any]
 """An object's, as botocore's parameters."""
+_ABORT_S = 10.0
 
 
 def attributes(
@@ -186,9 +187,20 @@ def _in_parts(
         done = sorted(in_parallel(tasks, calls.options.max_concurrency, progress))
         _complete(calls, upload, done, over, progress)
     except BaseException:
+        _abort(calls, upload)
+        raise
+
+
+def _abort(calls: S3Calls, upload: dict[str, str]) -> None:
+    """Have the parts deleted; a store that does not answer holds nobody up over that."""
+
+    def ask() -> None:
         with contextlib.suppress(*FOREIGN):
             calls.client.abort_multipart_upload(**upload)
-        raise
+
+    thread = threading.Thread(target=ask, name="s3-abort", daemon=True)
+    thread.start()
+    thread.join(_ABORT_S)
 
 
 def _complete(

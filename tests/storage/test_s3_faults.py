@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from audio_processor.errors import LeaseLost, ObjectChanged, StoreUnavailable
+from audio_processor import called_off
+from audio_processor.errors import Interrupted, LeaseLost, ObjectChanged, StoreUnavailable
+from audio_processor.job import Job
+from audio_processor.model import Claim
 from audio_processor.ports import ObjectStore, Over
 from audio_processor.storage import S3Options, open_store
 from tests.servers.flaky_proxy import Answer, Fault, FlakyProxy, Seen, s3_error
@@ -227,6 +230,58 @@ def test_a_copy_that_failed_with_a_good_status_is_no_copy(
     with pytest.raises(StoreUnavailable):
         store.move("a", "b")
     assert store.read("a", max_bytes=9) == b"x"
+
+
+# ── a job that is called off ─────────────────────────────────────────────────────────────
+
+
+ASKS: dict[str, Callable[[ObjectStore, Path], object]] = {
+    "size": lambda store, _: store.size("k"),
+    "read": lambda store, _: store.read("k", max_bytes=SIZE),
+    "write": lambda store, _: store.write(b"x", "k", content_type="audio/wav"),
+    "write over": lambda store, _: store.write(b"x", "k", content_type="a/b", over=Over(None)),
+    "upload": lambda store, source: store.upload(source, "k", content_type="audio/wav"),
+    "delete": lambda store, _: store.delete("k"),
+    "download": lambda store, source: store.download(
+        "k", source.with_name("target"), max_bytes=SIZE
+    ),
+}
+
+
+def in_the_way(seen: Seen, ask: str) -> bool:
+    """Of an upload in parts, the parts; of a download, the second one."""
+    if ask == "upload":
+        return "partNumber" in seen.query
+    return ask != "download" or span(1)(seen)
+
+
+@pytest.mark.parametrize("fault", [BUSY, "stall"], ids=short)
+@pytest.mark.parametrize("ask", ASKS)
+def test_no_try_follows_a_cancel_and_no_pause_outlasts_it(
+    s3_options: S3Options, proxy: FlakyProxy, source: Path, ask: str, fault: Fault
+) -> None:
+    """A pod that drains has its grace for one request, not for all the tries of one."""
+    options = replace(s3_options, read_timeout_s=1.0, max_concurrency=1)
+    store = open_store(replace(options, max_attempts=5, backoff_s=100.0, backoff_max_s=100.0))
+    open_store(s3_options).upload(source, "k", content_type="audio/wav")
+    job = Job(Claim("u", "u.wav", 1, "token", "w"), lambda _: None, lease_s=600.0)
+    tried: list[Seen] = []
+
+    def weather(seen: Seen) -> Fault | None:
+        if not in_the_way(seen, ask):
+            return None
+        tried.append(seen)
+        job.cancel(Interrupted("the worker is stopping"))
+        return fault
+
+    proxy.weather = weather
+    with called_off.on(job), pytest.raises(Interrupted):
+        ASKS[ask](store, source)
+    assert len(tried) == 1
+    assert not source.with_name("target").exists()
+    with called_off.on(job), pytest.raises(Interrupted):
+        store.size("k")
+    assert len(tried) == 1
 
 
 # ── conditional writes ───────────────────────────────────────────────────────────────────
