@@ -18,6 +18,8 @@ from audio_processor import AudioProcessor, Settings
 from audio_processor.model import COMPLETED, FAILED
 from audio_processor.wiring import judge_ladder
 from tests.end_to_end.conftest import embedded_settings
+from tests.servers.flaky_proxy import Fault, Seen, flaky_proxy
+from tests.servers.s3 import S3Server
 
 
 def test_the_signature_is_the_contract() -> None:
@@ -318,3 +320,46 @@ def test_stop_before_the_work_begins_is_not_forgotten(tmp_path: Path, demo_track
         processor.stop()
         assert processor.process_pending_tracks() == (0, 0)
         assert processor.status().counts.pending == 1
+
+
+def test_a_store_that_goes_silent_during_a_drain_costs_no_attempt(
+    tmp_path: Path, demo_track: Path, s3_server: S3Server
+) -> None:
+    """The end of the drain timeout, as the worker has it: no segment is sent a second time."""
+    with flaky_proxy(s3_server.endpoint_url) as proxy:
+        storage = {
+            "kind": "s3",
+            "bucket": s3_server.make_bucket(),
+            "endpoint_url": proxy.url,
+            "region": s3_server.region,
+            "access_key_id": s3_server.access_key,
+            "secret_access_key": s3_server.secret_key,
+            "addressing_style": "path",
+            "read_timeout_s": 2.0,
+        }
+        settings = Settings.model_validate(
+            {
+                "database": {"path": tmp_path / "queue.db"},
+                "storage": storage,
+                "scratch": {"folder": tmp_path / "scratch"},
+            }
+        )
+        with AudioProcessor(None, None, settings=settings) as processor:
+            upload_id = processor.enqueue(demo_track)
+            silenced: list[str] = []
+
+            def weather(seen: Seen) -> Fault | None:
+                if seen.method != "PUT" or not seen.path.endswith(".ts"):
+                    return None
+                silenced.append(seen.path)
+                processor.stop()
+                processor.stop()  # at once, as the drain timeout does
+                return "stall"
+
+            proxy.weather = weather
+            processor.process_pending_tracks()
+            row = processor.queue.find(upload_id)
+        assert row is not None
+        assert (row.status, row.attempts) == ("0", 0)
+        assert silenced
+        assert len(silenced) == len(set(silenced)), "a segment was sent again"
