@@ -80,10 +80,13 @@ class DatabaseManager:
         pool_size: int = 4,
         connect_timeout_s: float = 10.0,
         lock_timeout_s: float = 10.0,
+        silence_timeout_s: float = 30.0,
         auto_migrate: bool | None = None,
         on_buried: OnBuried | None = None,
     ) -> None:
-        """``auto_migrate``: bring the table up to date on first use; by default SQLite's only.
+        """``silence_timeout_s``: give a connection up that says nothing for so long.
+
+        ``auto_migrate``: bring the table up to date on first use; by default SQLite's only.
 
         ``on_buried(claim, error_code, error_message)``, an attribute too, is called by
         ``claim`` in its own thread for each row that it failed as ``attempts_exhausted``, once
@@ -96,7 +99,9 @@ class DatabaseManager:
         self.on_buried = on_buried
         self._lease_s = lease_s
         self._claiming = Claiming(self._dialect, lease_s, max_attempts)
-        patience = Patience(_whole(connect_timeout_s), _whole(lock_timeout_s))
+        patience = Patience(
+            _whole(connect_timeout_s), _whole(lock_timeout_s), _whole(silence_timeout_s)
+        )
         self._engine = open_engine(self._place, pool_size=pool_size, patience=patience)
         self._any_schema = Transactions(self._engine, self._place)
         self._migrates = self._dialect == "sqlite" if auto_migrate is None else auto_migrate

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from audio_processor.errors import ConfigError
-from uploads_queue.faults import TLS
+from uploads_queue.faults import TLS, Kind, is_from_server, understand
 from uploads_queue.place import Place
 
 POOL_TIMEOUT_S = 15
@@ -75,6 +75,7 @@ def open_engine(place: Place, *, pool_size: int, patience: Patience) -> Engine:
     else:
         _log_in(engine, place)
         _ping_what_was_idle(engine)
+        _drop_what_is_in_doubt(engine)
     if place.dialect == "mysql" and place.tls.required:
         _insist_on_tls(engine, place)
     if place.dialect == "postgresql" and patience.silence_s is not None:
@@ -140,8 +141,8 @@ def _postgresql_args(place: Place, patience: Patience) -> dict[str, Any]:
         "client_encoding": "utf8",  # else the database's own, which may not hold what we ask
         "connect_timeout": patience.connect_s,
         # a statement may be long; only a peer that does not even acknowledge is dead
-        "keepalives_idle": silence_s // 3,
-        "keepalives_interval": silence_s // 3,
+        "keepalives_idle": max(1, silence_s // 3),
+        "keepalives_interval": max(1, silence_s // 3),
         "keepalives_count": 2,
         "tcp_user_timeout": silence_s * 1000,
         "sslmode": "verify-full" if verified else "require" if tls.required else None,
@@ -186,8 +187,34 @@ def _ping_what_was_idle(engine: Engine) -> None:
             return
         try:
             engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
+        except Exception as error:  # whatever the driver makes of half an answer
             raise InvalidatePoolError from error
+
+
+def _drop_what_is_in_doubt(engine: Engine) -> None:
+    """Give no connection back to the pool whose last exchange was not ended by the server's word.
+
+    After a silence the answer may yet come, and the next statement on that connection would
+    read it as its own: a renewal would see no row changed and take its lease for lost. SQLAlchemy
+    knows of connections that say they are closed; MySQL's driver says of a time-out only that
+    there was one, and of half a packet whatever its parser runs into.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def judge(context: ExceptionContext) -> DBAPIError | None:
+        error = context.original_exception
+        if context.connection is None or not isinstance(error, Exception):
+            return None  # there is none yet; or we are being stopped, and it is dropped anyway
+        if isinstance(error, engine.dialect.loaded_dbapi.Error):
+            if not is_from_server(error) or understand(error).kind is Kind.DISCONNECTED:
+                context.is_disconnect = True
+            return None
+        if context.sqlalchemy_exception is not None:
+            return None  # a value of ours that never came to the driver
+        context.is_disconnect = True
+        return DBAPIError(
+            context.statement, None, error, hide_parameters=True, connection_invalidated=True
+        )
 
 
 def _log_in(engine: Engine, place: Place) -> None:

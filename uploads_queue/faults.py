@@ -54,6 +54,7 @@ NOT_ALLOWED = "the server does not accept this user from this address; check its
 BUSY = "another session holds the row or table locked; find and end it"
 FULL = "it accepts no more connections; raise its limit or lower pool_size"
 UNREACHABLE = "it cannot be reached; check host and port, and that it runs"
+SILENT = "it has stopped answering; look at its load, and at the network between"
 READ_ONLY = "it is read-only just now (a replica, or a failover is under way)"
 RESTARTING = "it is starting up or shutting down"
 NO_ROOM = "its disk is full"
@@ -85,7 +86,10 @@ TABLE: dict[str | int, Fault] = {
         (_C, BUSY, (1213, 1020)),
         (_L, BUSY, (1205,)),
         (_D, UNREACHABLE, (2002, 2003, 2005, 2006, 2013, 2014, 2027, 2045, 2048, 2055)),
-        (_D, RESTARTING, (1053, 1077, 1079, 1927)),
+        (_D, RESTARTING, (1053, 1077, 1079, 1927, 4031)),
+        # the driver's number for its read and write time-outs; the server's for a statement
+        # that it ended as too long, which may be tried again as well
+        (_D, SILENT, (3024,)),
         (_U, FULL, (1040, 1203, 1226)),
         (_U, NO_ROOM, (1021, 1114)),
         (_U, READ_ONLY, (1290, 1792, 1836)),
@@ -136,6 +140,15 @@ def understand(error: BaseException) -> Fault:
         )
         found = TABLE["08006"] if broken else Fault(Kind.UNKNOWN, "it refused a statement")
     return Fault(found.kind, found.advice, detail)
+
+
+def is_from_server(error: BaseException) -> bool:
+    """Return whether a driver's error is the server's answer, after which it waits for the next.
+
+    Those that a driver makes itself have no SQLSTATE, or a number of MySQL's client library.
+    """
+    state = getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
+    return state is not None and getattr(error, "errno", None) not in range(2000, 3000)
 
 
 class ValueRefused(DatabaseUnavailable):

@@ -20,8 +20,9 @@ from uploads_queue.faults import FOREIGN, Kind, translate, understand
 from uploads_queue.place import Place
 
 MAX_TRIES = {Kind.CONFLICT: 12, Kind.LOCKED: 3, Kind.DISCONNECTED: 3}
-MAX_RETRY_S = 30.0
-"""No retry starts after this: a renewal that hangs on must end before its lease does."""
+MAX_RETRY_S = 35.0
+"""No retry starts after this: a renewal that hangs on must end before its lease does. A connection
+that fell silent has taken 30 s of it, and a new one is worth a try."""
 WAITS = {
     Kind.CONFLICT: wait_random_exponential(multiplier=0.01, max=0.5),
     Kind.LOCKED: wait_random_exponential(multiplier=0.1, max=1.0),

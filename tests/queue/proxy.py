@@ -11,6 +11,9 @@ from collections.abc import Iterator
 class Proxy:
     """Forwards bytes to a server; once armed, swallows the answer to a COMMIT and hangs up.
 
+    Or it keeps answers back, so that the server seems silent, or says something of its own in
+    an answer's place.
+
     A server that cannot be reached looks to the client like one that hangs up at once.
     """
 
@@ -19,7 +22,11 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._armed = threading.Event()
+        self._garbage: bytes | None = None
+        self._released = threading.Event()
+        self._silent: frozenset[socket.socket] = frozenset()
         self.swallowed = 0
+        self.kept_back = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -35,6 +42,20 @@ class Proxy:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
         return len(broken)
+
+    def fall_silent(self) -> None:
+        """Keep back every answer on the connections that there are now; later ones are served."""
+        with self._lock:
+            self._silent = frozenset(self._open)
+
+    def speak_up(self) -> None:
+        """Deliver what was kept back, however late."""
+        self._silent = frozenset()
+        self._released.set()
+
+    def garble_next_answer(self, garbage: bytes) -> None:
+        """Give the client this in place of the next answer."""
+        self._garbage = garbage
 
     def close(self) -> None:
         self._listener.close()
@@ -79,6 +100,11 @@ class Proxy:
                 if committing.is_set():
                     self.swallowed += 1
                     break
+                if client in self._silent:
+                    self.kept_back += 1
+                    self._released.wait(60)
+                if self._garbage is not None:
+                    data, self._garbage = self._garbage, None
                 client.sendall(data)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
@@ -90,4 +116,5 @@ def proxied(host: str, port: int) -> Iterator[Proxy]:
     try:
         yield proxy
     finally:
+        proxy.speak_up()
         proxy.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -302,6 +302,96 @@ def test_a_lease_that_is_lost_is_lost_however_often_the_line_breaks(
     taken(queue)
     with pytest.raises(LeaseLost):
         queue.complete(stale, summary())
+
+
+# ── a connection of which nobody knows where it is ───────────────────────────────────────
+
+HALF_AN_OK = b"\x01\x00\x00\x01\x00"
+"""In MySQL's protocol: "fine", and no word of how many rows. The driver's parser trips over it."""
+
+
+@pytest.fixture
+def through_proxy(server_backend: Backend) -> Iterator[tuple[DatabaseManager, Proxy]]:
+    server = server_backend.server
+    assert server is not None
+    with proxied(server.host, server.port) as proxy:
+        config = server_backend.config | {"port": proxy.port}
+        queue = replace(server_backend, config=config).open(silence_timeout_s=1)
+        yield queue, proxy
+        queue.close()
+
+
+def break_off(backend: Backend, proxy: Proxy) -> None:
+    """Let the server say nothing on the connections that there are, until the client gives up.
+
+    MySQL's driver gives up by itself; for PostgreSQL's it is the kernel, when nobody
+    acknowledges any more, and the connection breaks.
+    """
+    proxy.fall_silent()
+    if backend.db_type == "postgresql":
+        proxy.cut()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_server_that_fell_silent_costs_no_lease(
+    through_proxy: tuple[DatabaseManager, Proxy], server_backend: Backend, late: bool
+) -> None:
+    """Nor may an answer that comes late be taken for that to the next statement."""
+    queue, proxy = through_proxy
+    queue.insert("a", "a.mp3")
+    claim = taken(queue)
+    break_off(server_backend, proxy)
+    queue.renew(claim)
+    assert proxy.kept_back or server_backend.db_type == "postgresql"
+    if late:
+        proxy.speak_up()
+    queue.renew(claim)
+    queue.reserve_output(claim, "a")
+    assert queue.claim("other") is None
+    queue.complete(claim, summary())
+    assert row(queue, "a").status == "completed"
+
+
+def test_an_outage_of_silence_is_over_when_the_server_is_back(
+    through_proxy: tuple[DatabaseManager, Proxy], server_backend: Backend
+) -> None:
+    """Each poll and renewal goes through the connection given back last: it must be a new one."""
+    queue, proxy = through_proxy
+    queue.insert("a", "a.mp3")
+    queue.insert("b", "b.mp3")
+    claim = taken(queue)
+    break_off(server_backend, proxy)
+    with suppress(DatabaseUnavailable):
+        queue.ping()
+    proxy.speak_up()
+    queue.renew(claim)
+    queue.hand_back(claim)
+    assert taken(queue).upload_id == "a"
+
+
+def talk_nonsense(backend: Backend, proxy: Proxy) -> None:
+    if backend.db_type == "postgresql":  # whose driver checks what it reads, and hangs up
+        proxy.cut()
+    else:
+        proxy.garble_next_answer(HALF_AN_OK)
+
+
+def test_an_answer_that_makes_no_sense_is_no_lost_lease_and_no_crash(
+    through_proxy: tuple[DatabaseManager, Proxy], server_backend: Backend
+) -> None:
+    queue, proxy = through_proxy
+    queue.insert("a", "a.mp3")
+    claim = taken(queue)
+    uses: list[Callable[[], object]] = [
+        lambda: queue.renew(claim),
+        lambda: queue.claim("other"),
+        queue.ping,
+    ]
+    for use in uses:
+        talk_nonsense(server_backend, proxy)
+        use()
+    queue.complete(claim, summary())
+    assert row(queue, "a").status == "completed"
 
 
 # ── what is told to people ───────────────────────────────────────────────────────────────
