@@ -106,6 +106,7 @@ class DatabaseManager:
         self._any_schema = Transactions(self._engine, self._place)
         self._migrates = self._dialect == "sqlite" if auto_migrate is None else auto_migrate
         self._ready = not self._migrates
+        self._may_claim = False
         self._getting_ready = threading.Lock()
 
     def __repr__(self) -> str:
@@ -131,8 +132,12 @@ class DatabaseManager:
         whose lease ran out with no attempt left is failed as ``attempts_exhausted`` instead,
         and ``on_buried`` told. One that has lost its worker twice is a suspect: while it is
         the next, only a worker that is ``alone`` gets a track.
+
+        Raises ``ConfigError`` on the table of an older version: PostgreSQL would answer there,
+        by reading the whole of it at each poll.
         """
         lease_token = secrets.token_hex(16)
+        self._demand_schema()
 
         def take(connection: Connection, in_doubt: bool) -> Taken:
             return self._claiming.take(
@@ -362,12 +367,21 @@ class DatabaseManager:
         return before, self.schema_state().current
 
     def ensure_schema(self) -> None:
-        """Migrate where that is ours to do (SQLite), else raise ``ConfigError`` if needed."""
-        if self.schema_state().up_to_date:
+        """Migrate where that is ours to do (SQLite), else raise ``ConfigError`` if needed.
+
+        A newer table serves too: workers of this version work on while others replace them.
+        """
+        if self.schema_state().serves:
             return
         if not self._migrates:
             raise ConfigError(f"{self._place}: {MIGRATE}.")
         self.migrate()
+
+    def _demand_schema(self) -> None:
+        """Look once whether the table is of this version or a newer one."""
+        if not self._may_claim:
+            self.ensure_schema()
+            self._may_claim = True
 
     def _look_up(self, work: Callable[[Connection], T], name: str, absent: T) -> T:
         return _unless_unstorable(name, lambda: self._transactions.read(work), absent)

@@ -119,6 +119,11 @@ class SchemaState:
         """Whether the table is what this version works with."""
         return self.current == self.head
 
+    @property
+    def serves(self) -> bool:
+        """Whether this version can work with it: a newer one keeps what an older needs."""
+        return self.current is not None and self.current >= self.head
+
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:

@@ -175,6 +175,30 @@ def test_a_migration_under_the_feet_of_a_running_worker_takes_nothing_from_it(
     queue.close()
 
 
+def test_no_track_is_claimed_on_the_table_of_the_version_before(empty: Backend) -> None:
+    """On PostgreSQL the claim would work there, and read every row that there ever was."""
+    empty.sql(CUSTOMERS_TABLE, *ROWS)
+    migrations.upgrade(read_config(empty.config, empty.db_type), "0003")
+    queue = empty.open(auto_migrate=False)
+    for upload_id in (None, "p"):
+        with pytest.raises(ConfigError, match="run: audio-processor migrate"):
+            queue.claim("w", upload_id=upload_id)
+    assert row(queue, "p").status == "0"
+    upgrade(empty)
+    assert taken(queue).upload_id == "p"
+    queue.close()
+
+
+def test_a_worker_works_on_where_a_newer_version_has_migrated(empty: Backend) -> None:
+    empty.sql(CUSTOMERS_TABLE, *ROWS)
+    upgrade(empty)
+    empty.sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    queue = empty.open()
+    assert taken(queue).upload_id == "p"
+    queue.close()
+    assert empty.sql(f"SELECT version_num FROM {VERSION_TABLE}") == [("9999",)]
+
+
 def test_the_mastering_column_comes_to_rows_of_the_version_before(empty: Backend) -> None:
     """Rows with leases and results of 0002, then up, down and up."""
     empty.sql(CUSTOMERS_TABLE, *ROWS)
