@@ -127,11 +127,11 @@ class DatabaseManager:
     ) -> Claim | None:
         """Take the next track (or the named one), counting the attempt, or None.
 
-        The next is what a vanished worker left, else what is due again after a failure, else
-        the oldest that was never tried. Tracks in backoff are not taken, named or not. A track
-        whose lease ran out with no attempt left is failed as ``attempts_exhausted`` instead,
-        and ``on_buried`` told. One that has lost its worker twice is a suspect: while it is
-        the next, only a worker that is ``alone`` gets a track.
+        The next is what a vanished worker left, else what is due again (after a failure, a hand
+        back, a reset), else the oldest upload that was never tried. Tracks in backoff are not
+        taken, named or not. A track whose lease ran out with no attempt left is failed as
+        ``attempts_exhausted`` instead, and ``on_buried`` told. One that has lost its worker twice
+        is a suspect: while it is the next, only a worker that is ``alone`` gets a track.
 
         Raises ``ConfigError`` on the table of an older version: PostgreSQL would answer there,
         by reading the whole of it at each poll.
@@ -196,11 +196,12 @@ class DatabaseManager:
         self._settle(claim, Settlement(PENDING, "retried", error_code, error_message, values))
 
     def hand_back(self, claim: Claim, *, delay_s: float = 0.0) -> None:
-        """Back to pending, with the attempt refunded. Raises ``LeaseLost``."""
+        """Back to pending, with the attempt refunded; it waits anew. Raises ``LeaseLost``."""
         attempts = uploads(self._dialect).c.attempts
-        values: dict[str, Any] = {"attempts": case((attempts > 0, attempts - 1), else_=0)}
-        if delay_s > 0:
-            values["available_at"] = clock.now(self._dialect, plus_s=delay_s)
+        values = {
+            "attempts": case((attempts > 0, attempts - 1), else_=0),
+            "available_at": clock.now(self._dialect, plus_s=max(0.0, delay_s)),
+        }
         self._settle(claim, Settlement(PENDING, "handed_back", values=values))
 
     def _tell_of(self, buried: Buried) -> None:

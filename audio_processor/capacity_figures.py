@@ -61,7 +61,7 @@ RENEWALS_PER_PUBLISH = 2
 END_SELECTS, END_WRITES, END_TRANSACTIONS = 1, 1, 1
 """Status, history and result in one."""
 CONNECTIONS_BESIDE_THE_JOBS = 3
-"""Claim loop, heartbeat, health."""
+"""Claim loop, heartbeat, the look at the queue's depth."""
 
 RUNT_SHARE = 0.1
 """A last segment shorter than this share of one is merged into the one before it."""

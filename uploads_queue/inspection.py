@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from audio_processor.model import COMPLETED, FAILED, PENDING, PROCESSING
 from uploads_queue import clock, history
@@ -25,8 +25,6 @@ from uploads_queue.searching import (
 MAX_NAMESAKES = 100
 MAX_DEPTH = 100_000
 """So far is counted: looking at the queue must stay cheap when it is long."""
-MAX_DUE = 1_000
-"""So many of those to be tried again are asked for the oldest."""
 
 
 def pending(connection: Connection, limit: int | None) -> list[dict[str, Any]]:
@@ -123,19 +121,21 @@ def claimable_ids(connection: Connection) -> list[str]:
 
 
 def depth(connection: Connection) -> QueueDepth:
-    """Return how long the queue is: one statement, off ``ix_uploads_ready`` alone, bounded."""
+    """Return how long the queue is: one statement, off ``ix_uploads_ready`` alone, bounded.
+
+    The age is that of the longest wait of those that could be claimed now: since it was
+    uploaded, or since it was made claimable again, which is what ``available_at`` tells.
+    """
     row = connection.execute(depth_query(connection.dialect.name)).one()
     waited = [
-        _seconds(uploaded_at, row.now) or 0.0
-        for uploaded_at in (row.fresh, row.due)
-        if uploaded_at is not None
+        _seconds(since, row.now) or 0.0 for since in (row.fresh, row.due) if since is not None
     ]
     return QueueDepth(pending=row.pending, oldest_pending_age_s=max(waited, default=0.0))
 
 
 @cache
 def depth_query(dialect: str) -> Select[Any]:
-    """Return the query for the queue's length and the oldest uploads that could be claimed."""
+    """Return the query for the queue's length and since when its longest-waiting have waited."""
     columns = uploads(dialect).c
     waiting = by_index(select(columns.uploaded_at), dialect, "ix_uploads_ready").where(
         tracks(dialect, PENDING)
@@ -143,16 +143,14 @@ def depth_query(dialect: str) -> Select[Any]:
     in_order = (columns.available_at, columns.uploaded_at, columns.upload_id)
     some = waiting.order_by(*in_order).limit(MAX_DEPTH).subquery()
     fresh = waiting.where(columns.available_at.is_(None), columns.uploaded_at.is_not(None))
-    due = waiting.where(columns.available_at <= clock.now(dialect))
-    some_due = due.order_by(*in_order).limit(MAX_DUE).subquery()
-
-    def moment(query: Select[Any]) -> ColumnElement[datetime | None]:
-        return clock.instant(dialect, query.scalar_subquery())
-
+    due = waiting.with_only_columns(columns.available_at).where(
+        columns.available_at <= clock.now(dialect)
+    )
+    uploaded_at = fresh.order_by(*fresh_order(dialect)).limit(1).scalar_subquery()
     return select(
         select(func.count()).select_from(some).scalar_subquery().label("pending"),
-        moment(fresh.order_by(*fresh_order(dialect)).limit(1)).label("fresh"),
-        moment(select(func.min(some_due.c.uploaded_at))).label("due"),
+        clock.instant(dialect, uploaded_at).label("fresh"),
+        due.order_by(*in_order).limit(1).scalar_subquery().label("due"),
         clock.now(dialect).label("now"),
     )
 

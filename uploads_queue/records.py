@@ -132,4 +132,7 @@ class QueueDepth:
     pending: int
     """Waiting to be claimed, those in backoff included; counted no further than 100,000."""
     oldest_pending_age_s: float
-    """Since the upload of the oldest track that could be claimed now; 0 where there is none."""
+    """For how long the longest-waiting track has been claimable; 0 where there is none.
+
+    Since its upload, or since it was due again, handed back or reset.
+    """

@@ -1,10 +1,10 @@
 """Which row is the next: three searches, each of which reads the first entry of an index range.
 
-First what a vanished worker left, by when its lease ran out; then what failed for a time, by
-when it may be tried again; then what was never tried, by when it was uploaded. What is tried
-again was claimed before all that still wait for the first time, so that this is the order of
-upload too, as near as makes no difference, and no search ever walks past a row that it cannot
-take: neither the leases of a whole fleet nor what an outage has put off.
+First what a vanished worker left, by when its lease ran out; then what failed for a time, was
+handed back or reset, by when it may be tried again; then what was never tried, by when it was
+uploaded. What is tried again was claimed before all that still wait for the first time, so that
+this is the order of upload too, as near as makes no difference, and no search ever walks past a
+row that it cannot take: neither the leases of a whole fleet nor what an outage has put off.
 
 The statements are built once: to build one costs more than to run it.
 """

@@ -93,7 +93,10 @@ def insert_pending(
 
 
 def reset(connection: Connection, upload_id: str, changes: Mapping[str, Any]) -> bool:
-    """Make the track pending with all its attempts; False where there is none or it is held."""
+    """Make the track pending with all its attempts; False where there is none or it is held.
+
+    It waits from now on: how long ago it was uploaded says nothing of the queue.
+    """
     dialect = connection.dialect.name
     table = uploads(dialect)
     free = and_(
@@ -126,7 +129,7 @@ def reset(connection: Connection, upload_id: str, changes: Mapping[str, Any]) ->
             attempts=0,
             lease_token=None,
             lease_expires_at=None,
-            available_at=None,
+            available_at=clock.now(dialect),
             completed_at=None,
             error_code=None,
             error_message=None,

@@ -120,7 +120,7 @@ class Metrics(Listener):
         )
         self._oldest = self._gauge(
             "queue_oldest_pending_seconds",
-            "Age of the oldest row that may be claimed, when last looked at; 0 for none.",
+            "How long the longest-waiting row has been claimable, when last looked at; 0: none.",
         )
         self._observed = self._gauge(
             "queue_observed_timestamp_seconds", "When the queue was last looked at; 0 for never."

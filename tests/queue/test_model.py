@@ -38,6 +38,8 @@ class Expected:
     status: str = "0"
     attempts: int = 0
     token: str | None = None
+    again: int = 0
+    """Which of the returns to the queue it was; 0 where it was never tried since."""
     died: int = 0
     """Which of the deaths it was that left it; 0 while its lease runs."""
     waiting: bool = False
@@ -63,6 +65,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue = self.backend.open(max_attempts=MAX_ATTEMPTS)
         self.rows: dict[str, Expected] = {}
         self.deaths = 0
+        self.returns = 0
 
     def teardown(self) -> None:
         self.queue.close()
@@ -97,6 +100,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert claim.upload_id == claimable[0]
         expected = self.rows[claim.upload_id]
         expected.status, expected.died, expected.token = "processing", 0, claim.lease_token
+        expected.again = 0
         expected.attempts += 1
         assert claim.attempt == expected.attempts
         assert claim.lease_token not in expected.tokens
@@ -104,10 +108,18 @@ class QueueMachine(RuleBasedStateMachine):
         return claim
 
     def _in_order(self) -> list[str]:
-        """What vanished workers left, in the order of their deaths; then by upload."""
+        """What vanished workers left, by their deaths; what came back, by when; by upload."""
         dead = sorted((e.died, u) for u, e in self.rows.items() if e.died)
-        ready = [u for u, e in self.rows.items() if e.status == "0" and not e.waiting]
-        return [u for _, u in dead] + ready
+        ready = [(u, e) for u, e in self.rows.items() if e.status == "0" and not e.waiting]
+        again = sorted((e.again, u) for u, e in ready if e.again)
+        return [u for _, u in dead + again] + [u for u, e in ready if not e.again]
+
+    def _made_ready(self, upload_id: str) -> None:
+        """It may be claimed at once, after those that were made so before it."""
+        assert row(self.queue, upload_id).available_at is not None
+        self.returns += 1
+        self.backend.set(upload_id, "available_at", f"'2025-01-01 00:01:00.{self.returns:03}'")
+        self.rows[upload_id].again = self.returns
 
     def _holds(self, claim: Claim) -> bool:
         expected = self.rows[claim.upload_id]
@@ -163,6 +175,7 @@ class QueueMachine(RuleBasedStateMachine):
             expected.give_up_output()
         if how == "hand_back":
             expected.attempts -= 1
+            self._made_ready(claim.upload_id)
 
     @rule(claim=claims)
     def the_worker_dies(self, claim: Claim) -> None:
@@ -177,6 +190,7 @@ class QueueMachine(RuleBasedStateMachine):
         upload_id = data.draw(st.sampled_from(sorted(self.rows)))
         self.backend.set(upload_id, "available_at", "NULL")
         self.rows[upload_id].waiting = False
+        self.rows[upload_id].again = 0
 
     @rule(data=st.data())
     def reset(self, data: st.DataObject) -> None:
@@ -187,6 +201,7 @@ class QueueMachine(RuleBasedStateMachine):
         if not held:
             expected.status, expected.attempts, expected.token = "0", 0, None
             expected.died, expected.waiting = 0, False
+            self._made_ready(upload_id)
 
     @invariant()
     def the_table_is_as_the_model_says(self) -> None:

@@ -202,8 +202,33 @@ def test_the_depth_counts_what_waits_and_ages_what_could_be_claimed(
     depth = queue.depth()
     assert depth.pending == 2
     assert depth.oldest_pending_age_s == pytest.approx(300, abs=20)
-    backend.set("later", "available_at", backend.now(-1))
-    assert queue.depth().oldest_pending_age_s == pytest.approx(7000, abs=20)
+    backend.set("later", "available_at", backend.now(-500))
+    assert queue.depth().oldest_pending_age_s == pytest.approx(500, abs=20)
     backend.set("fresh", "uploaded_at", "NULL")
     backend.set("later", "available_at", backend.now(600))
     assert queue.depth() == QueueDepth(pending=2, oldest_pending_age_s=0.0)
+
+
+def test_what_is_made_pending_again_waits_from_then_and_can_be_claimed_at_once(
+    queue: DatabaseManager, backend: Backend
+) -> None:
+    """A catalogue of last year that is processed again is no backlog of a year."""
+    for upload_id in ("again", "back"):
+        queue.insert(upload_id, f"{upload_id}.mp3")
+        backend.age(upload_id, 30_000_000)
+    claim = queue.claim("w", upload_id="again")
+    assert claim is not None
+    queue.complete(claim, summary())
+    assert queue.reset("again")
+    back = queue.claim("w", upload_id="back")
+    assert back is not None
+    queue.hand_back(back)
+    depth = queue.depth()
+    assert depth.pending == 2
+    assert depth.oldest_pending_age_s == pytest.approx(0, abs=60)
+    assert queue.counts().backing_off == 0
+    assert [row(queue, one).wait_s for one in ("again", "back")] == [0, 0]
+    queue.insert("fresh", "fresh.mp3")
+    backend.age("fresh", 300)
+    assert queue.depth().oldest_pending_age_s == pytest.approx(300, abs=60)
+    assert [taken(queue).upload_id for _ in range(3)] == ["again", "back", "fresh"]
