@@ -262,7 +262,7 @@ def test_no_try_follows_a_cancel_and_no_pause_outlasts_it(
 ) -> None:
     """A pod that drains has its grace for one request, not for all the tries of one."""
     options = replace(s3_options, read_timeout_s=1.0, max_concurrency=1)
-    store = open_store(replace(options, max_attempts=5, backoff_s=100.0, backoff_max_s=100.0))
+    store = open_store(replace(options, max_attempts=5, backoff_s=20.0, backoff_max_s=20.0))
     open_store(s3_options).upload(source, "k", content_type="audio/wav")
     job = Job(Claim("u", "u.wav", 1, "token", "w"), lambda _: None, lease_s=600.0)
     tried: list[Seen] = []
