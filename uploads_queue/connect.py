@@ -177,6 +177,8 @@ def _ping_what_was_idle(engine: Engine) -> None:
     One that breaks in use is noticed by who uses it, who begins anew (``transactions``).
     """
 
+    dialect = engine.dialect  # not the engine: a ring of references would outlive its owner
+
     @event.listens_for(engine, "checkin")
     def note(_: object, record: ConnectionPoolEntry) -> None:
         record.info[IDLE_SINCE] = time.monotonic()
@@ -186,7 +188,7 @@ def _ping_what_was_idle(engine: Engine) -> None:
         if time.monotonic() - record.info.get(IDLE_SINCE, math.inf) < PING_AFTER_S:
             return
         try:
-            engine.dialect.do_ping(connection)
+            dialect.do_ping(connection)
         except Exception as error:  # whatever the driver makes of half an answer
             raise InvalidatePoolError from error
 
@@ -205,7 +207,7 @@ def _drop_what_is_in_doubt(engine: Engine) -> None:
         error = context.original_exception
         if context.connection is None or not isinstance(error, Exception):
             return None  # there is none yet; or we are being stopped, and it is dropped anyway
-        if isinstance(error, engine.dialect.loaded_dbapi.Error):
+        if isinstance(error, context.dialect.loaded_dbapi.Error):
             if not is_from_server(error) or understand(error).kind is Kind.DISCONNECTED:
                 context.is_disconnect = True
             return None
