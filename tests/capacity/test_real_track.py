@@ -49,6 +49,8 @@ def postgres() -> Iterator[DatabaseServer]:
 def counting(postgres: DatabaseServer, s3_server: S3Server, tmp_path: Path) -> Iterator[Counted]:
     stated: dict[str, Any] = {"storage": {"part_size_mib": PART_MIB}, "worker": WITHOUT_BEATS}
     with counted(postgres, s3_server, tmp_path, **stated) as counting:
+        # the look at the schema is the process's, not the track's
+        assert counting.processor.queue.claim("worker-0", upload_id="none") is None
         yield counting
 
 

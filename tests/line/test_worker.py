@@ -381,7 +381,7 @@ def test_a_track_that_lost_its_worker_twice_runs_alone(tmp_path: Path) -> None:
     worker.stop()
     daemon.join(60)
     assert beside["upload-2"] == {"upload-2"}
-    assert max(map(len, beside.values())) == 2, "the others ran side by side"
+    assert max(map(len, beside.values())) >= 2, "the others ran side by side"
 
 
 def test_the_cron_run_leaves_suspects_for_its_end(tmp_path: Path) -> None:
