@@ -26,7 +26,7 @@ class Depth(Protocol):
 
     @property
     def oldest_pending_age_s(self) -> float:
-        """Of the oldest row that may be claimed; 0 where there is none."""
+        """For how long the row that waits longest could have been claimed; 0 for none."""
 
 
 @contextmanager

@@ -20,8 +20,8 @@ def panels() -> list[Builder]:
             Query('max(audio_processor:keda_pending{namespace=~"$namespace"})', "both, by KEDA"),
         ),
         lines(
-            "Oldest upload",
-            "Age of the oldest upload that could be taken up, against the objective of 15 minutes.",
+            "Longest wait",
+            "How long the longest-waiting upload could have been claimed; the objective is 15 min.",
             "s",
             Query(f"max(audio_processor:queue_oldest_pending_seconds{{{FLEET}}})", "oldest"),
             limit=900,

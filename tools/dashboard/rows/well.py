@@ -26,8 +26,8 @@ def _figures() -> list[Builder]:
             ((None, GREEN), (1, RED)),
         ),
         figure(
-            "Oldest upload waits",
-            "Age of the oldest upload that could be taken up. The objective is 15 minutes.",
+            "Longest wait",
+            "How long the longest-waiting upload could have been claimed; the objective is 15 min.",
             "s",
             Query(f"max(audio_processor:queue_oldest_pending_seconds{{{FLEET}}})"),
             ((None, GREEN), (300, YELLOW), (900, RED)),
@@ -62,7 +62,8 @@ def _figures() -> list[Builder]:
         ),
         figure(
             "Upload to published, p95",
-            "From the upload, as its row has it, to the recorded completion.",
+            "From the upload, as its row has it, to the recorded completion. What is processed "
+            "again counts from its upload too.",
             "s",
             Query(quantile(0.95, "upload_to_published_seconds")),
             ((None, BLUE),),
