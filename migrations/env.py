@@ -12,9 +12,10 @@ context.configure(
     connection=connection,
     target_metadata=uploads(dialect).metadata,
     version_table=VERSION_TABLE,
-    # SQLite: one transaction is the lock, and DDL rolls back in it. PostgreSQL: a step a
-    # transaction, so that one step can leave it to build indexes concurrently.
+    # SQLite: one transaction is the lock, and DDL rolls back in it, which Alembic has to be told.
+    # PostgreSQL: a step a transaction, so that one step can leave it to build indexes concurrently.
     transaction_per_migration=dialect != "sqlite",
+    transactional_ddl=True if dialect == "sqlite" else None,
 )
 with context.begin_transaction():
     context.run_migrations()

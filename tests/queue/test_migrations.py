@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 import migrations
-from audio_processor.errors import ConfigError, NameRejected
+from audio_processor.errors import ConfigError, DatabaseUnavailable, NameRejected
 from tests.queue.backend import CUSTOMERS_TABLE, Backend, row, summary, taken
 from tests.queue.conftest import ENGINES, fresh_backend
 from tests.servers.database import DatabaseServer
@@ -240,6 +240,22 @@ def test_many_processes_migrate_at_once_from_any_folder(start: Backend, tmp_path
         assert process.returncode == 0, errors.decode()
     assert reflected(start)[0] == []
     assert start.sql(f"SELECT version_num FROM {VERSION_TABLE}") == [(HEAD,)]
+
+
+def test_on_sqlite_all_steps_are_one_transaction(tmp_path: Path) -> None:
+    """Nobody gets in between two steps, and one that fails takes those before it along."""
+    backend = Backend("sqlite", {"database": str(tmp_path / "q.db")})
+    everything = "SELECT name, sql FROM sqlite_master ORDER BY name"
+    # the last step's index, of another table
+    others = ("CREATE TABLE theirs (x INTEGER)", "CREATE INDEX ix_uploads_lease ON theirs (x)")
+    backend.sql(CUSTOMERS_TABLE, *others)
+    before = backend.sql(everything)
+    with pytest.raises(DatabaseUnavailable, match="ix_uploads_lease"):
+        upgrade(backend)
+    assert backend.sql(everything) == before
+    backend.sql("DROP TABLE theirs")
+    upgrade(backend)
+    assert reflected(backend)[0] == []
 
 
 def test_a_migration_that_was_cut_short_is_finished(empty: Backend) -> None:
