@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what `make image-test` builds an image with where there is no container engine: buildah
-# and debootstrap, from apt. Without the right to install, says in one line what is missing.
+# Installs what `make image-test` builds and runs an image with where there is no container engine:
+# buildah, debootstrap and runc, from apt. Without the right to install, says in one line what is
+# missing.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 
 wanted=()
-for program in buildah debootstrap; do
+for program in buildah debootstrap runc; do
     command -v "$program" >/dev/null || wanted+=("$program")
 done
 [ ${#wanted[@]} -gt 0 ] || exit 0
