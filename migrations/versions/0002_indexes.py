@@ -9,6 +9,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import indexes
+from uploads_queue.schema import table_name
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -19,34 +22,28 @@ INDEXES = ("ix_uploads_claim", "ix_uploads_file_name", "uq_uploads_output_key")
 
 def upgrade() -> None:
     bind = op.get_bind()
-    name = "uploads" if bind.dialect.name == "postgresql" else "Uploads"
     if bind.dialect.name == "postgresql":
         with op.get_context().autocommit_block():
-            _drop_invalid()
-            _create(name, concurrently=True)
+            indexes.drop_invalid(bind, INDEXES)
+            _create(bind, concurrently=True)
     else:
-        _create(name)
+        _create(bind)
 
 
 def downgrade() -> None:
-    bind = op.get_bind()
-    name = "uploads" if bind.dialect.name == "postgresql" else "Uploads"
-    there = {index["name"] for index in sa.inspect(bind).get_indexes(name)}
-    for index in INDEXES:
-        if index in there:
-            op.drop_index(index, table_name=name)
+    indexes.drop(op.get_bind(), INDEXES)
 
 
-def _create(name: str, *, concurrently: bool = False) -> None:
-    there = {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(name)}
-    if "ix_uploads_claim" not in there:
+def _create(bind: sa.Connection, *, concurrently: bool = False) -> None:
+    name, missing = table_name(bind.dialect.name), indexes.missing(bind, INDEXES)
+    if "ix_uploads_claim" in missing:
         op.create_index(
             "ix_uploads_claim",
             name,
             ["upload_type", "processing_status", "uploaded_at", "upload_id"],
             postgresql_concurrently=concurrently,
         )
-    if "ix_uploads_file_name" not in there:
+    if "ix_uploads_file_name" in missing:
         op.create_index(
             "ix_uploads_file_name",
             name,
@@ -55,7 +52,7 @@ def _create(name: str, *, concurrently: bool = False) -> None:
             postgresql_ops={"file_name": "varchar_pattern_ops"},
             postgresql_concurrently=concurrently,
         )
-    if "uq_uploads_output_key" not in there:
+    if "uq_uploads_output_key" in missing:
         op.create_index(
             "uq_uploads_output_key",
             name,
@@ -63,15 +60,3 @@ def _create(name: str, *, concurrently: bool = False) -> None:
             unique=True,
             postgresql_concurrently=concurrently,
         )
-
-
-def _drop_invalid() -> None:
-    """A concurrent build that was interrupted leaves an index that nobody may use."""
-    invalid = op.get_bind().execute(
-        sa.text(
-            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-            " WHERE i.indrelid = 'uploads'::regclass AND NOT i.indisvalid"
-        )
-    )
-    for index in set(invalid.scalars()) & set(INDEXES):
-        op.execute(f"DROP INDEX CONCURRENTLY {index}")

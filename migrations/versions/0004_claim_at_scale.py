@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import indexes
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -37,12 +39,12 @@ VACUUM = {
 def upgrade() -> None:
     bind = op.get_bind()
     if bind.dialect.name != "postgresql":
-        for index in _missing(bind):
+        for index in indexes.missing(bind, INDEXES):
             op.create_index(index, "Uploads", STATUS + INDEXES[index])
         return
     with op.get_context().autocommit_block():
-        _drop_invalid(bind)
-        for index in _missing(bind):
+        indexes.drop_invalid(bind, INDEXES)
+        for index in indexes.missing(bind, INDEXES):
             where: dict[str, Any] = {"postgresql_where": sa.text(WHERE[index])}
             op.create_index(index, "uploads", INDEXES[index], postgresql_concurrently=True, **where)
         # what the customer has set, they have set
@@ -53,21 +55,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     bind = op.get_bind()
-    name = "uploads" if bind.dialect.name == "postgresql" else "Uploads"
-    there = {index["name"] for index in sa.inspect(bind).get_indexes(name)}
-    for index in INDEXES:
-        if index in there:
-            op.drop_index(index, table_name=name)
+    indexes.drop(bind, INDEXES)
     if bind.dialect.name == "postgresql":
         ours = [key for key, value in VACUUM.items() if _set(bind).get(key) == value]
         if ours:
             op.execute(f"ALTER TABLE uploads RESET ({', '.join(ours)})")
-
-
-def _missing(bind: sa.Connection) -> list[str]:
-    name = "uploads" if bind.dialect.name == "postgresql" else "Uploads"
-    there = {index["name"] for index in sa.inspect(bind).get_indexes(name)}
-    return [index for index in INDEXES if index not in there]
 
 
 def _set(bind: sa.Connection) -> dict[str, str]:
@@ -76,15 +68,3 @@ def _set(bind: sa.Connection) -> dict[str, str]:
         sa.text("SELECT unnest(reloptions) FROM pg_class WHERE oid = 'uploads'::regclass")
     ).scalars()
     return dict(option.split("=", 1) for option in options)
-
-
-def _drop_invalid(bind: sa.Connection) -> None:
-    """A concurrent build that was interrupted leaves an index that nobody may use."""
-    invalid = bind.execute(
-        sa.text(
-            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-            " WHERE i.indrelid = 'uploads'::regclass AND NOT i.indisvalid"
-        )
-    )
-    for index in set(invalid.scalars()) & set(INDEXES):
-        op.execute(f"DROP INDEX CONCURRENTLY {index}")

@@ -46,11 +46,8 @@ EXCEPTIONS = {
     ("migrations/versions/0001_lease_columns.py", "f\"ALTER TABLE {quoted} {', '.join(group)}\""): (
         "DDL takes no parameters; the columns are the migration's own, the name is quoted"
     ),
-    ("migrations/versions/0002_indexes.py", "f'DROP INDEX CONCURRENTLY {index}'"): (
-        "DDL takes no parameters; the index is one of three constants"
-    ),
-    ("migrations/versions/0004_claim_at_scale.py", "f'DROP INDEX CONCURRENTLY {index}'"): (
-        "DDL takes no parameters; the index is one of two constants"
+    ("migrations/indexes.py", "f'DROP INDEX CONCURRENTLY {name}'"): (
+        "DDL takes no parameters; the index is one of a step's constants"
     ),
     ("migrations/versions/0004_claim_at_scale.py", "WHERE[index]"): "one of two constants",
     (
