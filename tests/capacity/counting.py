@@ -81,15 +81,7 @@ def counted(
     bucket, login = s3.make_bucket(), postgres.fresh_database()
     postgres.sql(login, "CREATE EXTENSION pg_stat_statements")
     with tapped(where.hostname, where.port) as tap:
-        storage = {
-            "kind": "s3",
-            "bucket": bucket,
-            "endpoint_url": f"http://127.0.0.1:{tap.port}",
-            "region": s3.region,
-            "access_key_id": s3.access_key,
-            "secret_access_key": s3.secret_key,
-            "addressing_style": "path",
-        }
+        storage = s3.settings(bucket, endpoint_url=f"http://127.0.0.1:{tap.port}")
         settings = Settings.model_validate(
             {
                 **stated,

@@ -92,13 +92,7 @@ class Site:
             "connect_timeout_s": 3,
         }
         storage = {
-            "kind": "s3",
-            "bucket": self.bucket,
-            "endpoint_url": self.doors[slot].url,
-            "region": self.s3.region,
-            "access_key_id": self.s3.access_key,
-            "secret_access_key": self.s3.secret_key,
-            "addressing_style": "path",
+            **self.s3.settings(self.bucket, endpoint_url=self.doors[slot].url),
             "connect_timeout_s": 2,
             "read_timeout_s": READ_TIMEOUT_S,
             "attempts": 3,

@@ -51,15 +51,7 @@ def processor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AudioP
     s3: S3Server = request.getfixturevalue("s3_server")
     settings = Settings.model_validate(
         {
-            "storage": {
-                "kind": "s3",
-                "bucket": s3.make_bucket(),
-                "endpoint_url": s3.endpoint_url,
-                "region": s3.region,
-                "access_key_id": s3.access_key,
-                "secret_access_key": s3.secret_key,
-                "addressing_style": "path",
-            },
+            "storage": s3.settings(s3.make_bucket()),
             "scratch": {"folder": tmp_path / "scratch"},
         }
     )

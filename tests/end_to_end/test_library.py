@@ -328,13 +328,7 @@ def test_a_store_that_goes_silent_during_a_drain_costs_no_attempt(
     """Nor is a segment sent again: the grace of a pod has room for one request."""
     with flaky_proxy(s3_server.endpoint_url) as proxy:
         storage = {
-            "kind": "s3",
-            "bucket": s3_server.make_bucket(),
-            "endpoint_url": proxy.url,
-            "region": s3_server.region,
-            "access_key_id": s3_server.access_key,
-            "secret_access_key": s3_server.secret_key,
-            "addressing_style": "path",
+            **s3_server.settings(s3_server.make_bucket(), endpoint_url=proxy.url),
             "read_timeout_s": 5.0,
             "attempts": 1,  # the last try of many: its failure must not be the job's
         }

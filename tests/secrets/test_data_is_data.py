@@ -146,15 +146,7 @@ def test_a_track_of_such_a_name_is_a_track(
     track.write_bytes(short_track.read_bytes())
     settings = Settings.model_validate(
         {
-            "storage": {
-                "kind": "s3",
-                "bucket": s3_server.make_bucket(),
-                "endpoint_url": s3_server.endpoint_url,
-                "region": s3_server.region,
-                "access_key_id": s3_server.access_key,
-                "secret_access_key": s3_server.secret_key,
-                "addressing_style": "path",
-            },
+            "storage": s3_server.settings(s3_server.make_bucket()),
             "scratch": {"folder": tmp_path / "scratch"},
         }
     )

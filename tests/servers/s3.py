@@ -38,6 +38,18 @@ class S3Server:
         """A plain boto3 client with every right, for setting up and looking behind the store."""
         return _client(self)
 
+    def settings(self, bucket: str, *, endpoint_url: str | None = None) -> dict[str, Any]:
+        """The program's ``[storage]`` for this server, or for a door in front of it."""
+        return {
+            "kind": "s3",
+            "bucket": bucket,
+            "endpoint_url": endpoint_url or self.endpoint_url,
+            "region": self.region,
+            "access_key_id": self.access_key,
+            "secret_access_key": self.secret_key,
+            "addressing_style": "path",
+        }
+
     def make_bucket(self, name: str | None = None) -> str:
         """Create a bucket (of a fresh name unless told) and return its name."""
         bucket = name or f"test-{uuid.uuid4().hex[:12]}"

@@ -172,15 +172,7 @@ def told(
     folder = tmp_path_factory.mktemp("told")
     settings = Settings.model_validate(
         {
-            "storage": {
-                "kind": "s3",
-                "bucket": s3_server.make_bucket(),
-                "endpoint_url": s3_server.endpoint_url,
-                "region": s3_server.region,
-                "access_key_id": s3_server.access_key,
-                "secret_access_key": s3_server.secret_key,
-                "addressing_style": "path",
-            },
+            "storage": s3_server.settings(s3_server.make_bucket()),
             "scratch": {"folder": folder / "scratch"},
             "worker": {"concurrency": 4, "poll_interval_s": 0.1},
         }
