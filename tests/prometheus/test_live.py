@@ -1,7 +1,7 @@
 """A real Prometheus watches a real worker: an outage is seen to fire an alert, and to pass.
 
 The rules are the ones that are shipped, with every duration divided by 60: a minute becomes a
-second, as in ``for: 5m`` and in ``[1h]``. Thresholds in seconds stay.
+second, as in ``for: 5m``, in ``[1h]`` and in ``> time() - 3600``. Thresholds in seconds stay.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from tests.servers.database import PASSWORD, DatabaseServer
 from tests.servers.postgres import running_postgres
 
 TIMES_FASTER = 60
-_DURATION = re.compile(r"(?P<before>for: |interval: |\[|offset )(?P<count>\d+)(?P<unit>[smhd])\b")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(
+    r"(?P<before>for: |interval: |\[|(?<=\d[smhd]):|offset |> time\(\) - )"
+    r"(?P<count>\d+)(?P<unit>[smhd]?)\b"
+)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 TRACKS = 2
 TRACK_S = 12.0
 OUTAGE = {"AudioProcessorAllHindered", "AudioProcessorWorkerHindered"}
@@ -45,7 +48,8 @@ def in_a_hurry(rules: str) -> str:
 
     def shorter(match: re.Match[str]) -> str:
         seconds = int(match["count"]) * _SECONDS[match["unit"]]
-        return f"{match['before']}{max(1, seconds // TIMES_FASTER)}s"
+        unit = "s" if match["unit"] else ""  # PromQL's numbers are seconds, and have none
+        return f"{match['before']}{max(1, seconds // TIMES_FASTER)}{unit}"
 
     return _DURATION.sub(shorter, rules)
 
@@ -111,7 +115,8 @@ def test_a_shorter_rule_is_the_same_rule_but_for_its_durations() -> None:
     text = ALERTS.read_text(encoding="utf-8")
     shorter = in_a_hurry(text)
     assert _DURATION.sub(r"\g<before>", text) == _DURATION.sub(r"\g<before>", shorter)
-    assert "for: 5s" in shorter and "[60s]" in shorter and not re.search(r"\[\d+[mhd]", shorter)
+    assert "for: 5s" in shorter and "[60s]" in shorter and not re.search(r"[[:]\d+[mhd]", shorter)
+    assert "> time() - 60\n" in shorter
 
 
 def test_an_outage_fires_and_its_end_resolves(watched: Watched) -> None:
