@@ -161,6 +161,7 @@ def test_the_rules_look_for_what_the_release_is_called(
     scaled = one(docs, "ScaledObject")["metadata"]["name"]
     names = {
         "pod": f"{one(docs, 'Deployment')['metadata']['name']}-5d9c8b7f6d-x2x4z",
+        "deployment": one(docs, "Deployment")["metadata"]["name"],
         "scaledObject": scaled,
         "horizontalpodautoscaler": f"keda-hpa-{scaled}",
         "job_name": one(docs, "Job")["metadata"]["name"],

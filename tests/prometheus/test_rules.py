@@ -152,6 +152,7 @@ def test_kubernetes_objects_have_names_that_the_rules_look_for() -> None:
     names = dict(named)
     wanted = {
         "pod": f"{names['Deployment']}-5d9c8b7f6d-x2x4z",
+        "deployment": names["Deployment"],
         "scaledObject": scaled,
         "horizontalpodautoscaler": f"keda-hpa-{scaled}",
         "job_name": names["Job"],
