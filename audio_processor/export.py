@@ -152,7 +152,9 @@ def _folder_beside(target: Path) -> Iterator[Path]:
     try:
         made = tempfile.TemporaryDirectory(prefix=".audio-processor-", dir=folder)
     except OSError as error:
-        raise ConfigError(f"Nothing can be written into {folder}: {error.strerror}.") from error
+        raise ConfigError(
+            f"{target} cannot be written: {error.strerror}. Name a file elsewhere."
+        ) from error
     with made as name:
         yield Path(name)
 

@@ -14,6 +14,7 @@ from audio_processor.media.decode import decode
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.probe import probe
 from audio_processor.settings import Settings
+from audio_processor.whole_file import write_whole
 from audio_processor.workbench import media_limits, process_limits
 
 MAX_PROFILE_BYTES = 1 << 20
@@ -52,13 +53,7 @@ def read_stored(paths: Mapping[str, Path]) -> dict[str, Profile]:
 
 def write_profile(profile: Profile, path: Path) -> None:
     """Store a profile; the file appears whole. Raises ``ConfigError`` where it cannot."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_text(dump_profile(profile), encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+    write_whole(path, dump_profile(profile).encode("utf-8"))
 
 
 def profile_of(file: Path, settings: Settings) -> Profile:

@@ -151,9 +151,11 @@ def build(
     """
     from audio_processor.display import profile_table
     from audio_processor.profiles import write_profile
+    from audio_processor.whole_file import check_target
 
     if target.exists() and not force:
         raise typer.BadParameter(f"{target} exists; give --force to overwrite it")
+    check_target(target)
     settings = settings_of(config)
     log_as_set(settings, beside_progress=True)
     weighted = [_weighted(text) for text in files]

@@ -9,6 +9,7 @@ resampler that the line used.
 from __future__ import annotations
 
 import json
+import os
 import random
 import secrets
 import wave
@@ -72,13 +73,17 @@ def check_folder(order: Order) -> None:
         raise ConfigError(f"{folder} is not a folder: name one for the excerpts.")
     if folder.is_dir() and not order.replace and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty: name a new folder, or use --force.")
+    absolute = folder.absolute()
+    there = next(each for each in (absolute, *absolute.parents) if each.exists())
+    if not os.access(there, os.W_OK):  # nor by root, where the file system is read-only
+        raise _unwritable(folder, f"{there} is read-only here")
 
 
 def write_excerpts(gathered: Gathered, order: Order) -> tuple[Path, ...]:
     """Write pairs of excerpts and the key; return the files.
 
-    Raises ``ConfigError`` as ``check_folder``, ``RequestRefused`` where there is no before or
-    no after, and what decoding raises.
+    Raises ``ConfigError`` as ``check_folder`` and where one cannot be written,
+    ``RequestRefused`` where there is no before or no after, and what decoding raises.
     """
     check_folder(order)
     data = gathered.data
@@ -90,18 +95,28 @@ def write_excerpts(gathered: Gathered, order: Order) -> tuple[Path, ...]:
     frames = round(min(EXCERPT_S, length) * rate)
     before = cut(gathered.before, starts, frames, rate)
     after = cut(gathered.after, starts, frames, rate)
+    try:
+        return _written(order, data.title, rate, starts, list(zip(before, after, strict=True)))
+    except OSError as error:
+        raise _unwritable(order.folder, str(error.strerror)) from error
+
+
+def _written(
+    order: Order, title: str, rate: int, starts: Sequence[int], pairs: Sequence[tuple[Block, Block]]
+) -> tuple[Path, ...]:
+    """Level and write the pairs, each in an order that is drawn. Raises ``OSError``."""
     order.folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(order.seed) if order.seed is not None else secrets.SystemRandom()
     files: list[Path] = []
     told: list[dict[str, object]] = []
-    for number, (start, a, b) in enumerate(zip(starts, before, after, strict=True), 1):
+    for number, (start, (a, b)) in enumerate(zip(starts, pairs, strict=True), 1):
         pair = levelled(_faded(a, rate), _faded(b, rate), rate)
         first: Side = "before" if draw.random() < 0.5 else "after"
         second: Side = "after" if first == "before" else "before"
         entry: dict[str, object] = {
             "excerpt": number,
             "start_s": round(start / rate, 3),
-            "duration_s": round(frames / rate, 3),
+            "duration_s": round(len(a) / rate, 3),
             "loudness_lufs": None if pair.loudness_lufs is None else round(pair.loudness_lufs, 2),
         }
         for letter, side in (("A", first), ("B", second)):
@@ -112,9 +127,15 @@ def write_excerpts(gathered: Gathered, order: Order) -> tuple[Path, ...]:
             files.append(path)
         told.append(entry)
     key = order.folder / KEY_NAME
-    document = {"title": data.title, "sample_rate_hz": rate, "excerpts": told}
+    document = {"title": title, "sample_rate_hz": rate, "excerpts": told}
     key.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return (*files, key)
+
+
+def _unwritable(folder: Path, because: str) -> ConfigError:
+    return ConfigError(
+        f"The excerpts cannot be written to {folder}: {because}. Use --abx to name another folder."
+    )
 
 
 # ── where ────────────────────────────────────────────────────────────────────────────────

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from audio_processor.errors import ConfigError
 from audio_processor.mastering.studio import Studio
 from audio_processor.media.binary import find_ffmpeg
 from audio_processor.media.ffmpeg import Supervisor
@@ -20,6 +18,7 @@ from audio_processor.reporting.page import page
 from audio_processor.reporting.rows import UploadRow
 from audio_processor.reporting.upload import gather_upload
 from audio_processor.settings import Settings
+from audio_processor.whole_file import check_target, write_whole
 from audio_processor.workbench import Workbench, open_encoder, process_limits
 
 
@@ -90,11 +89,7 @@ def report_upload(
 
 def _check(order: Order) -> None:
     """Raise ``ConfigError`` before any work is done, where it could not be written."""
-    target = order.page
-    if target.is_dir():
-        raise ConfigError(f"{target} is a folder: name a file for the page.")
-    if not target.absolute().parent.is_dir():
-        raise ConfigError(f"{target.absolute().parent} is not a folder: the page cannot go there.")
+    check_target(order.page)
     if order.excerpts is not None:
         abx.check_folder(order.excerpts)
 
@@ -107,18 +102,6 @@ def _write(gathered: Gathered, order: Order, progress: Progress, name: str) -> M
         progress.stage(name, "excerpts")
         excerpts = abx.write_excerpts(gathered, order.excerpts)
     return Made(order.page, size, excerpts)
-
-
-def write_whole(target: Path, data: bytes) -> int:
-    """Write the file whole or not at all, and return its size. Raises ``ConfigError``."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(data)
-        draft.replace(target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ConfigError(f"{target} cannot be written: {error.strerror}.") from error
-    return len(data)
 
 
 @contextmanager
