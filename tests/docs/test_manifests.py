@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ Document = dict[str, Any]
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     """The page's overlay over the repository's own, as the API server would get it."""
-    [block] = blocks("yaml", DEPLOY)
+    [block] = [b for b in blocks("yaml", DEPLOY) if b.text.startswith("apiVersion: kustomize")]
     folder = tmp_path_factory.mktemp("cluster")
     shutil.copytree(ROOT / "k8s", folder / "audio-processor" / "k8s")
     mine = folder / "deploy"
@@ -74,6 +75,22 @@ def test_the_overlay_changes_the_role(rendered: list[Document]) -> None:
     ]
     [role] = account["metadata"]["annotations"].values()
     assert role == "arn:aws:iam::444455556666:role/audio-processor"
+
+
+def test_kedas_operator_looks_for_authorities_where_they_are_mounted() -> None:
+    """Its chart is not here; that the values agree with one another and with what is mounted is."""
+    [block] = [b for b in blocks("yaml", DEPLOY) if b.text.startswith("env:")]
+    values = yaml.safe_load(block.text)
+    [variable] = values["env"]
+    [volume] = values["volumes"]["keda"]["extraVolumes"]
+    [mount] = values["volumes"]["keda"]["extraVolumeMounts"]
+    assert variable["name"] == "SSL_CERT_DIR"
+    assert mount["mountPath"] in variable["value"].split(":") and mount["name"] == volume["name"]
+    [created] = re.findall(r"`kubectl -n keda create configmap (.+?)`", DEPLOY.read_text())
+    name, source = created.split()
+    assert volume["configMap"]["name"] == name
+    file = source.removeprefix("--from-file=")
+    assert f"sslrootcert={mount['mountPath']}/{file}`" in DEPLOY.read_text()
 
 
 def grants(product: str) -> list[str]:
