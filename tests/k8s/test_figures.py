@@ -9,7 +9,7 @@ import pytest
 
 from audio_processor.health import STUCK_AFTER_S
 from audio_processor.settings import Settings, load_settings
-from tests.k8s.rendering import FLAVOURS, Document, kustomize, one, pod, rendered
+from tests.k8s.rendering import FLAVOURS, K8S, Document, kustomize, one, pod, rendered
 
 WAYS = ("kustomize", "helm")
 MIB = 2**20
@@ -125,6 +125,23 @@ def test_scaling_follows_the_program(way: str, flavour: str) -> None:
     assert len(limits) == 2
     for limit in limits:  # beyond what could change the number of replicas, and not before
         assert int(limit) >= 2 * spec["maxReplicaCount"] * settings.worker.concurrency
+
+
+def test_one_version_of_keda_is_asked_for() -> None:
+    """And one whose counter of errors the alert rules know by its name; 2.13's has no ``_total``."""
+    root = K8S.parent
+    places = [
+        *K8S.glob("components/autoscaling/*/kustomization.yaml"),
+        K8S / "chart/values.yaml",
+        root / "docs/deploy.md",
+        root / "docs/decisions/0023-kustomize-and-a-chart.md",
+    ]
+    said = [re.findall(r"KEDA ≥ (\d+)\.(\d+)", place.read_text()) for place in places]
+    assert len(said) == 5 and all(len(versions) == 1 for versions in said)
+    assert len({version for versions in said for version in versions}) == 1
+    major, minor = said[0][0]
+    assert (int(major), int(minor)) >= (2, 15)
+    assert "keda_scaled_object_errors_total{" in (K8S / "base/prometheus/alerts.yaml").read_text()
 
 
 @pytest.mark.parametrize("way", WAYS)
