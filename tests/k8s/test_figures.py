@@ -17,8 +17,13 @@ UNITS = {"": 1, "m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1e3, "M":
 
 MEASURED_TREE_MIB = 548
 """Peak of a worker and its FFmpegs at two tracks at once: docs/decisions/0023."""
-SLOWEST_REALTIME_FACTOR = 10
-"""Audio seconds a wall second that a track of two at once gets at least: docs/decisions/0023."""
+SLOWEST_REALTIME_FACTOR = 5
+"""Audio seconds a wall second that a track of two at once gets at least: docs/decisions/0023.
+
+Well below what was measured (``SLOWEST_AUDIO_S_PER_CPU_S``): nodes differ, and so do tracks.
+"""
+SLOWEST_AUDIO_S_PER_CPU_S = 9.0
+"""The slower of the two runs that docs/capacity.md tells of."""
 SCRATCH_TIMES_SOURCE = 3
 CLUSTER_AUTOSCALER_WAITS_S = 600
 EXPENDABLE_BELOW = -10
@@ -108,6 +113,14 @@ def test_what_kills_a_worker_is_slower_than_what_it_may_take() -> None:
     assert liveness["timeoutSeconds"] >= 5
 
 
+def test_the_slowest_track_that_is_reckoned_with_is_slower_than_what_was_measured() -> None:
+    page = (K8S.parent / "docs/capacity.md").read_text()
+    assert f"gave {SLOWEST_AUDIO_S_PER_CPU_S}" in " ".join(page.split())
+    # two tracks share the two CPUs that a pod asks for, nine tenths of them busy
+    measured = SLOWEST_AUDIO_S_PER_CPU_S * 2 * 0.9 / 2
+    assert measured / 1.5 >= SLOWEST_REALTIME_FACTOR
+
+
 @pytest.mark.parametrize("flavour", ["mysql", "postgresql"])
 @pytest.mark.parametrize("way", WAYS)
 def test_scaling_follows_the_program(way: str, flavour: str) -> None:
@@ -128,7 +141,7 @@ def test_scaling_follows_the_program(way: str, flavour: str) -> None:
 
 
 def test_one_version_of_keda_is_asked_for() -> None:
-    """And one whose counter of errors the alert rules know by its name; 2.13's has no ``_total``."""
+    """And one whose counter of errors the alert rules know; 2.13's has no ``_total``."""
     root = K8S.parent
     places = [
         *K8S.glob("components/autoscaling/*/kustomization.yaml"),
