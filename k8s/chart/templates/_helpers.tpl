@@ -14,8 +14,8 @@
 {{- end -}}
 
 {{- define "audio-processor.selector" -}}
-app.kubernetes.io/name: {{ include "audio-processor.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "audio-processor.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "audio-processor.labels" -}}
@@ -80,12 +80,12 @@ read files; the worker's own environment is closed to it. */}}
 - name: AUDIO_PROCESSOR__DATABASE__USER
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: username
 - name: AUDIO_PROCESSOR__DATABASE__PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
+      name: {{ . | quote }}
       key: password
 {{- end -}}
 
@@ -94,20 +94,20 @@ read files; the worker's own environment is closed to it. */}}
 - name: AUDIO_PROCESSOR__STORAGE__ACCESS_KEY_ID
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.secrets.s3 }}
+      name: {{ .Values.secrets.s3 | quote }}
       key: access-key-id
       optional: true
 - name: AUDIO_PROCESSOR__STORAGE__SECRET_ACCESS_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.secrets.s3 }}
+      name: {{ .Values.secrets.s3 | quote }}
       key: secret-access-key
       optional: true
 {{- end -}}
 
 {{- define "audio-processor.mounts" -}}
 - name: scratch
-  mountPath: {{ index .Values.settings "scratch.folder" }}
+  mountPath: {{ index .Values.settings "scratch.folder" | quote }}
 - name: tmp
   mountPath: /tmp
 {{- with .Values.extraVolumeMounts }}
@@ -137,8 +137,8 @@ affinity:
 
 {{- define "audio-processor.metadata" -}}
 {{- $root := index . 0 -}}
-name: {{ index . 1 }}
-namespace: {{ $root.Release.Namespace }}
+name: {{ index . 1 | quote }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
   {{- include "audio-processor.labels" $root | nindent 2 }}
 {{- with index . 2 }}
