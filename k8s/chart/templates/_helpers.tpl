@@ -105,6 +105,30 @@ read files; the worker's own environment is closed to it. */}}
       optional: true
 {{- end -}}
 
+{{/* What a pod is given, by how many tracks it has at once and what one may be; the reasons are in
+docs/decisions/0023. What worker.resources says wins, key by key. */}}
+{{- define "audio-processor.resources" -}}
+{{- $tracks := index .Values.settings "worker.concurrency" | int64 }}
+{{- $ffmpeg := index .Values.settings "limits.memory_mib" | default 256 | int64 }}
+{{- $requests := dict "cpu" (toString $tracks) }}
+{{- $_ := set $requests "memory" (printf "%dMi" (add 384 (mul $tracks 192))) }}
+{{- $_ := set $requests "ephemeral-storage" (printf "%dGi" (mul $tracks 3)) }}
+{{- $limits := dict "memory" (printf "%dMi" (add 512 (mul $tracks (add 256 $ffmpeg)))) }}
+{{- $_ := set $limits "ephemeral-storage" (printf "%dGi" (add 2 (include "audio-processor.scratchGi" .))) }}
+{{- mergeOverwrite (dict "requests" $requests "limits" $limits) .Values.worker.resources | toYaml }}
+{{- end -}}
+
+{{/* for each track at once 3 × the largest upload, and 2 GiB for the outputs */}}
+{{- define "audio-processor.scratchGi" -}}
+{{- $upload := index .Values.settings "limits.max_size_bytes" | default 4294967296 }}
+{{- $uploadGi := divf (float64 $upload) 1073741824 | ceil | int64 }}
+{{- index .Values.settings "worker.concurrency" | int64 | mul (add 2 (mul 3 $uploadGi)) }}
+{{- end -}}
+
+{{- define "audio-processor.scratchSizeLimit" -}}
+{{- .Values.worker.scratchSizeLimit | default (printf "%sGi" (include "audio-processor.scratchGi" .)) }}
+{{- end -}}
+
 {{- define "audio-processor.mounts" -}}
 - name: scratch
   mountPath: {{ index .Values.settings "scratch.folder" | quote }}
