@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from audio_processor.capacity_figures import MEMORY_BASE_MIB
-from tests.k8s.rendering import CHART, Document, documents, helm_template, one, pod
+from audio_processor.settings import Settings
+from tests.k8s.rendering import CHART, Document, Refused, documents, helm_template, one, pod
 from tests.k8s.test_figures import (
     MEASURED_TREE_MIB,
     MIB,
@@ -25,6 +27,89 @@ def with_values(values: Document, folder: Path, *options: str) -> list[Document]
     file = folder / "values.json"
     file.write_text(json.dumps(values))
     return documents(helm_template("--values", str(file), *options))
+
+
+def settings(**keys: float | str | None) -> Document:
+    return {"settings": {key.replace("__", "."): value for key, value in keys.items()}}
+
+
+# ── refused ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("values", "named", "way_out"),
+    [
+        (
+            {"worker": {"terminationGracePeriodSeconds": 10}},
+            "worker.terminationGracePeriodSeconds is 10",
+            "Set it to 420 or more",
+        ),
+        (
+            settings(worker__drain_timeout_s=900),
+            "settings.worker.drain_timeout_s (900)",
+            "Set it to 1020 or more",
+        ),
+        (
+            settings(storage__read_timeout_s=60.5),
+            "settings.storage.read_timeout_s (60.5)",
+            "Set it to 421 or more",
+        ),
+        (settings(scratch__folder="/tmp"), "settings.scratch.folder is /tmp", "of its own"),
+        (settings(scratch__folder="/a/../tmp/"), "settings.scratch.folder is /tmp", "of its own"),
+        (settings(scratch__folder="/"), "settings.scratch.folder is /,", "of its own"),
+        (
+            {"extraVolumeMounts": [{"name": "ca", "mountPath": "/scratch/"}]},
+            "extraVolumeMounts: ca is mounted at /scratch",
+            "another mountPath",
+        ),
+        (
+            {"extraVolumeMounts": [{"name": each, "mountPath": "/ca"} for each in ("a", "b")]},
+            "extraVolumeMounts: b is mounted at /ca",
+            "another mountPath",
+        ),
+        (
+            {"worker": {"scratchSizeLimit": "90Gi"}},
+            "worker.scratchSizeLimit is 90Gi",
+            "worker.resources.limits.ephemeral-storage",
+        ),
+        (
+            {"autoscaling": {"enabled": True, "minReplicas": 21}},
+            "autoscaling.minReplicas is 21, above autoscaling.maxReplicas, 20",
+            "lower the one or raise the other",
+        ),
+        ({"monitoring": {"enabled": True, "interval": "0s"}}, "interval", "pattern"),
+    ],
+    ids=str,
+)
+def test_what_would_break_in_the_cluster_is_refused_by_name(
+    values: Document, named: str, way_out: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused) as refused:
+        with_values(values, tmp_path)
+    said = " ".join(str(refused.value).split())
+    assert named in said
+    assert way_out in said
+
+
+@pytest.mark.parametrize("given", [{}, {"drain_timeout_s": 0}, {"drain_timeout_s": 90.5}], ids=str)
+def test_the_shortest_grace_is_the_programs_drain_and_a_minute(
+    given: dict[str, float], tmp_path: Path
+) -> None:
+    """Where a setting is not given, by the program's own default: the chart has to know it."""
+    drain_s = given.get("drain_timeout_s", Settings().worker.drain_timeout_s)
+    shortest = math.ceil(drain_s + Settings().storage.read_timeout_s + 60)
+    values = settings(worker__drain_timeout_s=given.get("drain_timeout_s"))
+    values["worker"] = {"terminationGracePeriodSeconds": shortest}
+    docs = with_values(values, tmp_path)
+    assert settings_of(docs).worker.drain_timeout_s == drain_s
+    assert pod(docs, "worker").spec["terminationGracePeriodSeconds"] == shortest
+    values["worker"]["terminationGracePeriodSeconds"] -= 1
+    with pytest.raises(Refused, match=rf"Set it to {shortest} or more"):
+        with_values(values, tmp_path)
+
+
+def test_what_is_not_enabled_is_not_judged(tmp_path: Path) -> None:
+    assert with_values({"autoscaling": {"enabled": False, "minReplicas": 21}}, tmp_path)
 
 
 def test_a_scrape_is_never_given_longer_than_the_interval(tmp_path: Path) -> None:
