@@ -133,6 +133,12 @@ def stages_table(mastering: Mastering) -> Table:
             if band.deepest_db > 0.0
         )
         table.add_row(stage.stage, level(stage.energy_added_db), reductions)
+    if mastering.match is not None and mastering.reference is not None:
+        (mid_low, mid_high), (side_low, side_high) = mastering.match.mid_db, mastering.match.side_db
+        table.caption = (
+            f"Matched to {data(mastering.reference)}: mid {mid_low:+.1f} to {mid_high:+.1f} dB, "
+            f"side {side_low:+.1f} to {side_high:+.1f} dB"
+        )
     return table
 
 

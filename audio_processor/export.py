@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -81,6 +81,11 @@ def local_wish(
     if strength_percent is not None:
         asked["match_strength_percent"] = strength_percent
     return json.dumps(asked) if asked else None
+
+
+def names_of(references: Iterable[Path]) -> str:
+    """Return what is told of the references that a command was given: names, and no folders."""
+    return ", ".join(file.name for file in references)
 
 
 @dataclass(frozen=True, slots=True)

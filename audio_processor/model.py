@@ -189,6 +189,17 @@ class StageFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchFigures:
+    """What a reference match was made from and how far its curves went."""
+
+    profile_sha256: str
+    """Head of the SHA-256 of the reference's profile: which sound a name stood for."""
+    mid_db: tuple[float, float]
+    """The mid curve's smallest and largest gain over frequency, in dB."""
+    side_db: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Mastering:
     """The mastering that a programme was given."""
 
@@ -198,6 +209,8 @@ class Mastering:
     """Why ``auto`` chose this preset."""
     reference: str | None = None
     """Name of the profile that the programme was matched to."""
+    match: MatchFigures | None = None
+    """What the match did; None without a reference."""
     stages: tuple[StageFigures, ...] = ()
     """In the order of the chain; empty where no stage was on."""
 

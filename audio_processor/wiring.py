@@ -66,6 +66,14 @@ def with_targets(
     return with_overrides(settings, overrides) if overrides else settings
 
 
+def at_the_desk(settings: Settings) -> Settings:
+    """Return the settings for who works on a file of their own, and says in options what they want.
+
+    ``mastering.allow_upload_settings`` is about what comes with an upload, from somebody else.
+    """
+    return with_overrides(settings, {"mastering.allow_upload_settings": True})
+
+
 def open_queue(
     settings: Settings, db_config: Mapping[str, Any] | None, db_type: DatabaseType
 ) -> DatabaseManager:
@@ -134,9 +142,14 @@ def open_store(settings: Settings, observe: Observe | None = None) -> ObjectStor
     )
 
 
-def open_studio(settings: Settings, references: Mapping[str, Profile] | None = None) -> Studio:
+def open_studio(
+    settings: Settings,
+    references: Mapping[str, Profile] | None = None,
+    told_as: Mapping[str, str] | None = None,
+) -> Studio:
     """Return the house's presets and profiles; ``references`` are more profiles, by name.
 
+    ``told_as`` is what is told of one instead of its name.
     Raises ``ConfigError`` for a preset of the house's own or a stored profile that cannot be.
     """
     from audio_processor.mastering.preset import with_house
@@ -153,6 +166,7 @@ def open_studio(settings: Settings, references: Mapping[str, Profile] | None = N
         defaults=mastering,
         presets=with_house(mastering.presets),
         profiles={**stored, **(references or {})},
+        told_as=told_as or {},
     )
 
 

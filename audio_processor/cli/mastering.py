@@ -100,15 +100,22 @@ def master(
     The same steps that an upload takes, without queue and store.
     """
     from audio_processor.display import data, mastered_tables
-    from audio_processor.export import LOCAL_REFERENCE, export_form, local_wish, master_file
-    from audio_processor.wiring import open_studio, with_targets
+    from audio_processor.export import (
+        LOCAL_REFERENCE,
+        export_form,
+        local_wish,
+        master_file,
+        names_of,
+    )
+    from audio_processor.wiring import at_the_desk, open_studio, with_targets
 
     form = export_form(bit_depth, sample_rate)
     if target.exists() and not force:
         raise typer.BadParameter(f"{target} exists; give --force to overwrite it")
     if target.exists() and target.samefile(checked(file)):
         raise typer.BadParameter("the target is the source itself")
-    settings = with_targets(settings_of(config), integrated_lufs=lufs, true_peak_dbtp=ceiling)
+    settings = at_the_desk(settings_of(config))
+    settings = with_targets(settings, integrated_lufs=lufs, true_peak_dbtp=ceiling)
     log_as_set(settings, beside_progress=True)
     wish = local_wish(preset, mastering, matched=bool(reference), strength_percent=strength)
     with live_progress() as progress:
@@ -117,7 +124,7 @@ def master(
             references = {
                 LOCAL_REFERENCE: _heard([(r, 1.0) for r in reference], settings, progress)
             }
-        studio = open_studio(settings, references)
+        studio = open_studio(settings, references, {LOCAL_REFERENCE: names_of(reference or [])})
         mastered = master_file(
             checked(file), target, settings, studio, wish=wish, form=form, progress=progress
         )

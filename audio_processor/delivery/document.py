@@ -92,6 +92,21 @@ class StageFacts(TypedDict):
     reductions: list[ReductionFacts]
 
 
+class CurveFacts(TypedDict):
+    """How far a gain curve goes over frequency."""
+
+    min_gain_db: float
+    max_gain_db: float
+
+
+class MatchFacts(TypedDict):
+    """A reference match: what it was made from and what it did."""
+
+    profile_sha256: str
+    mid: CurveFacts
+    side: CurveFacts
+
+
 class MasteringFacts(TypedDict):
     """The mastering chain in its order; ``reason`` is why ``auto`` chose the preset."""
 
@@ -99,6 +114,7 @@ class MasteringFacts(TypedDict):
     preset_version: int
     reason: str | None
     reference: str | None
+    match: MatchFacts | None
     stages: list[StageFacts]
 
 

@@ -20,6 +20,7 @@ from audio_processor.model import (
     Loudness,
     M4a,
     Mastering,
+    MatchFigures,
     Plan,
     Probe,
     Rendition,
@@ -151,6 +152,7 @@ def _mastering(mastering: Mastering) -> doc.MasteringFacts:
         "preset_version": mastering.preset_version,
         "reason": mastering.reason,
         "reference": mastering.reference,
+        "match": None if mastering.match is None else _match(mastering.match),
         "stages": [
             {
                 "stage": stage.stage,
@@ -169,6 +171,18 @@ def _mastering(mastering: Mastering) -> doc.MasteringFacts:
             for stage in mastering.stages
         ],
     }
+
+
+def _match(match: MatchFigures) -> doc.MatchFacts:
+    return {
+        "profile_sha256": match.profile_sha256,
+        "mid": _curve(*match.mid_db),
+        "side": _curve(*match.side_db),
+    }
+
+
+def _curve(min_db: float, max_db: float) -> doc.CurveFacts:
+    return {"min_gain_db": _level(min_db), "max_gain_db": _level(max_db)}
 
 
 def _plan(plan: Plan) -> doc.PlanFacts:

@@ -24,6 +24,7 @@ from audio_processor.dsp.bands import (
 )
 from audio_processor.errors import MasteringRejected
 from audio_processor.mastering.profile import Profile, third_octave_db
+from audio_processor.model import MatchFigures
 
 DISTANCE_BANDS = slice(1, 30)
 """25 Hz to 16 kHz of ``profile.THIRD_OCTAVES_HZ``."""
@@ -69,6 +70,10 @@ class MatchCurve:
     def is_flat(self) -> bool:
         """Whether it changes nothing."""
         return not (self.mid_db.any() or self.side_db.any())
+
+    def figures(self, profile_sha256: str) -> MatchFigures:
+        """Return how far the curves go, under the reference's fingerprint."""
+        return MatchFigures(profile_sha256, _extremes(self.mid_db), _extremes(self.side_db))
 
 
 FLAT = MatchCurve(CENTRES_HZ, np.zeros(BANDS), np.zeros(BANDS))
@@ -177,6 +182,10 @@ class _Rails:
         if self._passages is None:
             return weighted_power(self._bands * gains)
         return self._passages.gated_power(gains)
+
+
+def _extremes(gain_db: NDArray[np.float64]) -> tuple[float, float]:
+    return float(gain_db.min()), float(gain_db.max())
 
 
 def _bands(profile: Profile) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ that does not exist is left out. Reading and writing the file is the caller's.
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
@@ -42,6 +43,8 @@ _NOMINAL_HZ = (
     20000,
 )  # fmt: skip
 
+FINGERPRINT_DIGITS = 16
+
 _DURATION = Range(0.0, 1e6, "Length of what was measured.")
 _CORRELATION = Range(-1.0, 1.0, "Left and right.")
 _LEVEL = Range(-400.0, 100.0, "A level in LUFS, LU or dB.")
@@ -67,6 +70,14 @@ def dump_profile(profile: Profile) -> str:
             _SPECTRUM + "".join(map(_bands, _SPECTRA, spectra)),
         )
     )
+
+
+def fingerprint(profile: Profile) -> str:
+    """Return the first 16 hex digits of the SHA-256 of the profile's text as it is written here.
+
+    A file's comments and layout do not count, its figures do. Raises as ``dump_profile``.
+    """
+    return hashlib.sha256(dump_profile(profile).encode()).hexdigest()[:FINGERPRINT_DIGITS]
 
 
 def load_profile(text: str) -> Profile:

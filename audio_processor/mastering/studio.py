@@ -10,6 +10,7 @@ from audio_processor.mastering.catalogue import LEVEL_DEPENDENT
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.preset import Preset, packaged
 from audio_processor.mastering.profile import Profile
+from audio_processor.mastering.profile_file import fingerprint
 from audio_processor.mastering.recipe import Defaults, Recipe, resolve, settle
 from audio_processor.mastering.stages.input_level import InputLevel
 from audio_processor.mastering.stages.reference_match import ReferenceMatch
@@ -35,6 +36,8 @@ class Studio:
     defaults: Defaults
     presets: Mapping[str, Preset] = field(default_factory=packaged)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    told_as: Mapping[str, str] = field(default_factory=dict)
+    """What is told of a profile instead of its name: the files that a command was given."""
 
     def recipe(self, wish: str | None) -> Recipe:
         """Return what can be said of a track's mastering before it is heard.
@@ -61,18 +64,26 @@ class Studio:
         stages, warnings = recipe.stages, recipe.warnings
         if _needs_its_level(recipe):
             stages = (InputLevel.for_loudness(level_lufs), *stages)
-        if recipe.reference is not None:
+        reference, figures = recipe.reference, None
+        if reference is not None:
+            goal = self.profiles[reference]
             match = ReferenceMatch(recipe.match_strength_percent).toward(
-                ears.profile(Chain(stages)), self.profiles[recipe.reference]
+                ears.profile(Chain(stages)), goal
             )
             stages = (*stages, match)
+            figures = match.curve.figures(fingerprint(goal))
+            reference = self.told_as.get(reference, reference)
             if match.curve.is_flat:
                 warnings = (*warnings, "There is nothing to match: the track has no loudness.")
         targets = self.targets
         if recipe.integrated_lufs is not None:
             targets = replace(targets, integrated_lufs=recipe.integrated_lufs)
         mastering = Mastering(
-            recipe.preset, recipe.version, reason=recipe.reason, reference=recipe.reference
+            recipe.preset,
+            recipe.version,
+            reason=recipe.reason,
+            reference=reference,
+            match=figures,
         )
         return Treatment(mastering, Chain(stages), targets, warnings)
 

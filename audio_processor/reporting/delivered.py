@@ -16,6 +16,7 @@ from audio_processor.model import (
     LimitedBy,
     Loudness,
     Mastering,
+    MatchFigures,
     PlanMode,
     RangeMode,
     SignalFacts,
@@ -139,13 +140,23 @@ def _mastering(mastering: Json | None) -> Mastering | None:
     if mastering is None:
         return None
     reason, reference = mastering.get("reason"), mastering.get("reference")
+    match = mastering.get("match")  # earlier documents did not tell of it
     return Mastering(
         preset=str(mastering["preset"]),
         preset_version=int(mastering["preset_version"]),
         reason=None if reason is None else str(reason),
         reference=None if reference is None else str(reference),
+        match=None if match is None else _match(match),
         stages=tuple(map(_stage, mastering["stages"])),
     )
+
+
+def _match(match: Json) -> MatchFigures:
+    mid_db, side_db = (
+        (float(curve["min_gain_db"]), float(curve["max_gain_db"]))
+        for curve in (match["mid"], match["side"])
+    )
+    return MatchFigures(str(match["profile_sha256"]), mid_db, side_db)
 
 
 def _stage(stage: Json) -> StageFigures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audio_processor.model import LimitedBy, StageFigures, TrackSummary
+from audio_processor.model import LimitedBy, MatchFigures, StageFigures, TrackSummary
 from audio_processor.reporting.cards import about, card, cell, kbit, khz, levels, row, size, table
 from audio_processor.reporting.data import Delivered, ReportData
 from audio_processor.reporting.markup import Markup
@@ -90,7 +90,7 @@ def mastering(data: ReportData) -> Markup | None:
         return None
     words = [told.reason] if told.reason else []
     if told.reference is not None:
-        words.append(f"Matched to the reference {told.reference}.")
+        words.append(f"Matched to the reference {told.reference}{_matched(told.match)}.")
     if not told.stages:
         words.append("No stage was on: the sound was left as it came, but for its level.")
     headings = ("stage", "set to", "energy dB")
@@ -101,6 +101,17 @@ def mastering(data: ReportData) -> Markup | None:
         about(" ".join(words)) if words else None,
         table(headings, rows, last="gain reduction", text={1}) if told.stages else None,
     )
+
+
+def _matched(match: MatchFigures | None) -> str:
+    """Return what the match did; nothing for an earlier document, which does not tell."""
+    if match is None:
+        return ""
+    mid, side = (
+        " to ".join(signed(gain_db, 1, plus=True) for gain_db in curve)
+        for curve in (match.mid_db, match.side_db)
+    )
+    return f" (profile {match.profile_sha256}): mid {mid} dB, side {side} dB"
 
 
 def _stage(stage: StageFigures) -> Markup:

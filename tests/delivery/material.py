@@ -25,6 +25,7 @@ from audio_processor.model import (
     Ladder,
     Loudness,
     Mastering,
+    MatchFigures,
     Plan,
     Probe,
     Rendition,
@@ -168,6 +169,7 @@ def inputs(
             2,
             "it is dull",
             "house",
+            MatchFigures("0123456789abcdef", (-2.25, 3.5), (-0.0, 6.0)),
             (
                 StageFigures(
                     "high_pass", {"cutoff_hz": 20.0}, -0.01, (BandReduction("all", 3.0, 1.0, 0.5),)

@@ -108,6 +108,14 @@ def test_metadata_tells_of_the_files_that_are_delivered(packaged: Package) -> No
     assert metadata["warnings"] == ["The file says it is 1 ms longer than it is."]
 
 
+def test_metadata_tells_what_a_match_did(packaged: Package) -> None:
+    assert packaged.metadata["mastering"]["match"] == {
+        "profile_sha256": "0123456789abcdef",
+        "mid": {"min_gain_db": -2.25, "max_gain_db": 3.5},
+        "side": {"min_gain_db": 0.0, "max_gain_db": 6.0},
+    }
+
+
 def test_metadata_has_no_path_of_this_machine(packaged: Package) -> None:
     text = json.dumps(packaged.metadata)
     assert str(packaged.m4a.path.parent) not in text

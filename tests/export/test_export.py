@@ -22,6 +22,7 @@ from audio_processor.export import (
     container_of,
     local_wish,
     master_file,
+    names_of,
 )
 from audio_processor.mastering.match import distance_db
 from audio_processor.mastering.profile import Profile
@@ -177,6 +178,10 @@ def test_a_reference_is_come_nearer_to(demo: Path, tmp_path: Path) -> None:
     assert mastered.mastering.stages[-1].stage == "reference_match"
 
 
+def test_references_are_told_by_their_names_alone(tmp_path: Path) -> None:
+    assert names_of([tmp_path / "A song.flac", Path("house.toml")]) == "A song.flac, house.toml"
+
+
 @pytest.mark.parametrize("seconds", [0.0001, 0.2, 3.0])
 def test_silence_and_hardly_anything_come_out_as_they_are(tmp_path: Path, seconds: float) -> None:
     audio = np.zeros((max(1, round(seconds * RATE_HZ)), 2), np.float32)
@@ -272,6 +277,7 @@ def test_the_commands(demo: Path, tmp_path: Path) -> None:
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "reference_match" in done.stdout and "-14.0" in done.stdout
+    assert "Matched to house.toml" in done.stdout
     again = command(*arguments, cwd=tmp_path)
     assert (again.returncode, "--force" in again.stderr) == (2, True)
     itself = command("master", "out.flac", "out.flac", "--force", cwd=tmp_path)

@@ -12,6 +12,7 @@ from audio_processor.dsp.measure import LevelMeter
 from audio_processor.errors import MasteringRejected
 from audio_processor.mastering.chain import Chain
 from audio_processor.mastering.profile import Profile, ProfileMeter
+from audio_processor.mastering.profile_file import fingerprint
 from audio_processor.mastering.stages.input_level import InputLevel
 from audio_processor.mastering.stages.reference_match import ReferenceMatch
 from audio_processor.mastering.studio import Studio
@@ -119,6 +120,17 @@ def test_a_match_listens_to_what_the_other_stages_make() -> None:
     assert treatment.mastering.reference == "house"
     match = treatment.chain.stages[-1]
     assert isinstance(match, ReferenceMatch) and not match.curve.is_flat
+
+
+def test_what_a_match_did_is_told() -> None:
+    house = studio()
+    treatment = house.treatment('{"reference": "house"}', Ears(noise(1, 0.1, 1.6)))
+    stage, told = treatment.chain.stages[-1], treatment.mastering.match
+    assert isinstance(stage, ReferenceMatch) and told is not None
+    assert told.profile_sha256 == fingerprint(house.profiles["house"])
+    assert told.mid_db == (stage.curve.mid_db.min(), stage.curve.mid_db.max())
+    assert told.side_db == (stage.curve.side_db.min(), stage.curve.side_db.max())
+    assert house.treatment(None, Ears(noise(1, 0.1, 1.6))).mastering.match is None
 
 
 def test_a_silent_track_is_matched_to_nothing_and_told_so() -> None:

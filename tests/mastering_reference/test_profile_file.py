@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from audio_processor.dsp.bands import BANDS
 from audio_processor.mastering.profile import Profile
-from audio_processor.mastering.profile_file import dump_profile, load_profile
+from audio_processor.mastering.profile_file import dump_profile, fingerprint, load_profile
 from audio_processor.model import Loudness
 from tests.mastering_reference.signals import noise, pink, profile, profile_of
 
@@ -40,6 +40,14 @@ def test_what_is_written_is_read_again(written: Profile) -> None:
     for mine, given_db in ((read.mid_db, written.mid_db), (read.side_db, written.side_db)):
         np.testing.assert_allclose(mine, given_db, atol=0.0005001)
     assert read.duration_s == pytest.approx(written.duration_s, abs=0.001)
+
+
+def test_a_fingerprint_is_of_the_figures_not_of_the_file() -> None:
+    measured = profile(pink(), pink(-40.0))
+    stored = load_profile("# our sound\n" + dump_profile(measured))
+    assert fingerprint(stored) == fingerprint(measured)
+    edited = load_profile(dump_profile(measured).replace("-30.000", "-30.001", 1))
+    assert fingerprint(edited) != fingerprint(measured)
 
 
 def test_a_measured_profile_is_read_again() -> None:

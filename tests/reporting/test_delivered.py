@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from audio_processor.delivery.package import package
 from audio_processor.media.binary import find_ffmpeg
 from audio_processor.media.ffmpeg import ProcessLimits, Supervisor
+from audio_processor.model import MatchFigures
 from audio_processor.reporting.delivered import parse_metadata
 from tests.delivery.material import TIERS, encode, inputs, song
 
@@ -42,6 +43,15 @@ def test_everything_comes_back(document: dict[str, Any]) -> None:
         assert each.bit_rate == rendition["average_bandwidth"]
         assert each.loudness.true_peak_dbtp == rendition["loudness"]["true_peak_dbtp"]
     assert told.warnings == tuple(document["warnings"])
+    assert told.mastering is not None
+    assert told.mastering.match == MatchFigures("0123456789abcdef", (-2.25, 3.5), (0.0, 6.0))
+
+
+def test_a_document_from_before_matches_were_told_can_be_read(document: dict[str, Any]) -> None:
+    mastering = {key: value for key, value in document["mastering"].items() if key != "match"}
+    told = parse_metadata(json.dumps({**document, "mastering": mastering}).encode())
+    assert told.mastering is not None
+    assert (told.mastering.reference, told.mastering.match) == ("house", None)
 
 
 def test_a_document_from_before_mastering_can_be_read(document: dict[str, Any]) -> None:
