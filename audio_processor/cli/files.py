@@ -104,11 +104,11 @@ def report(
     """
     from audio_processor.reporting import abx as excerpts
     from audio_processor.reporting.report import Order, report_file, report_upload
-    from audio_processor.wiring import open_studio
+    from audio_processor.wiring import at_the_desk, open_studio
 
     order = Order(output, None if abx is None else excerpts.Order(abx, seed, replace=force))
     if Path(what).is_file():
-        settings = settings_of(config)
+        settings = at_the_desk(settings_of(config))
         log_as_set(settings, beside_progress=True)
         with live_progress() as progress:
             studio = open_studio(settings)

@@ -64,6 +64,16 @@ def test_a_path_that_exists_wins_over_an_upload_of_its_name(tmp_path: Path) -> N
     assert refused.returncode == 2 and "mastered already" in refused.stderr
 
 
+def test_what_the_command_asks_for_counts_where_uploads_may_not_ask(tmp_path: Path) -> None:
+    write_wav(tmp_path / "track.wav", band(1.0))
+    (tmp_path / "audio-processor.toml").write_text("[mastering]\nallow_upload_settings = false\n")
+    done = run(tmp_path, "report", "track.wav", "--mastering", "edm")
+    assert done.returncode == 0, done.stderr
+    shown = (tmp_path / "report.html").read_text()
+    assert "edm" in shown
+    assert "not honoured" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
