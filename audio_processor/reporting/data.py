@@ -222,7 +222,7 @@ class Reference:
     name: str
     levels_db: Series
     """Of ``mastering.profile.THIRD_OCTAVES_HZ``, relative to each other only: the curve is drawn
-    at the level of *after*. Not finite where the reference has nothing."""
+    at the K-weighted loudness of *after*. Not finite where the reference has nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,12 @@ def _gain_words(told: Delivered | None) -> Iterator[str]:
     yield "."
 
 
+_REFERENCE_LEVEL = (
+    " The reference is drawn at the K-weighted loudness of what is delivered, as the match "
+    "compares them."
+)
+
+
 def spectrum(data: ReportData) -> Markup | None:
     """Return the long-term spectra and what changed."""
     drawn = spectra.spectrum(data, "Long-term spectrum in third octaves, 20 Hz to 20 kHz.")
@@ -165,7 +171,8 @@ def spectrum(data: ReportData) -> Markup | None:
         element(
             "p",
             "Mean power of left and right in third octaves; a full-scale sine reads 0 dBFS. Thin: "
-            "1/24 octaves at the same height.",
+            "1/24 octaves at the same height."
+            + (_REFERENCE_LEVEL if data.reference is not None else ""),
             class_="about",
         ),
         None
@@ -176,7 +183,8 @@ def spectrum(data: ReportData) -> Markup | None:
             element(
                 "p",
                 "Each third octave's change, less the change of the whole: what was done to the "
-                "tone. The drop at the top is the codec's limit.",
+                "tone. The drop at the top is the codec's limit. A bar that ends in a point goes "
+                f"on past {spectra.CHANGE_DB:.0f} dB.",
                 class_="about",
             ),
         ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from audio_processor.dsp.bands import BANDS_PER_OCTAVE, EDGES_HZ, THIRD_OCTAVES_HZ
+from audio_processor.dsp.bands import BANDS_PER_OCTAVE, EDGES_HZ, K_WEIGHTS, THIRD_OCTAVES_HZ
 from audio_processor.reporting.axes import (
     Scale,
-    band,
     figure,
     frame,
     frequency_ticks,
@@ -23,8 +24,14 @@ LOW_HZ, HIGH_HZ = 18.0, 22_000.0
 FLOOR_DB = -120.0
 """dBFS a third of an octave, below which nothing is shown: 16-bit dither lies at −112 there."""
 SHOWN_DB = 72.0
+CHANGE_DB = 9.0
+"""What the change's axis shows, up and down; where a codec took all there was, no axis does."""
 _CHART_HEIGHT, _CHANGE_HEIGHT = 300.0, 170.0
-_THIRD_EDGES_HZ: Series = EDGES_HZ[:: BANDS_PER_OCTAVE // 3]
+_POINT = 8.0
+"""Height of the point in which a bar ends that goes on past the axis."""
+_THIRD = BANDS_PER_OCTAVE // 3
+_THIRD_EDGES_HZ: Series = EDGES_HZ[::_THIRD]
+_THIRD_K_WEIGHTS: Series = K_WEIGHTS.reshape(-1, _THIRD).mean(axis=1)
 _FINE_EDGES_HZ: Series = 1000.0 * 2.0 ** (np.arange(-137, 107) / FINE_PER_OCTAVE)  # 19 Hz … 21 kHz
 _FINE_HZ: Series = np.sqrt(_FINE_EDGES_HZ[1:] * _FINE_EDGES_HZ[:-1])
 
@@ -50,6 +57,18 @@ def change_db(before: BandSpectrum, after: BandSpectrum) -> Series:
         return np.full(THIRD_OCTAVES_HZ.size, np.nan)
     whole = [10.0 * np.log10(np.sum(10.0 ** (each[both] / 10.0))) for each in (earlier, later)]
     return np.asarray(later - earlier - (whole[1] - whole[0]))
+
+
+def reference_db(own_db: Series, curve_db: Series) -> Series:
+    """Return the reference's third octaves at the K-weighted power of the programme's.
+
+    That is how the match compares the two: what it left apart is apart in the figure. NaN
+    where the reference has nothing, and everywhere where either has nothing at all.
+    """
+    if not (np.isfinite(own_db).any() and np.isfinite(curve_db).any()):
+        return np.full(curve_db.size, np.nan)
+    known_db = np.where(np.isfinite(curve_db), curve_db, np.nan)
+    return known_db + (_k_weighted_db(own_db) - _k_weighted_db(curve_db))
 
 
 def spectrum(data: ReportData, label: str) -> Markup | None:
@@ -93,21 +112,18 @@ def change(data: ReportData, label: str) -> Markup | None:
     changed = change_db(data.before.spectrum, data.after.spectrum)
     if not np.isfinite(changed).any():
         return None
-    chart = frame((LOW_HZ, HIGH_HZ), (-9.0, 9.0), _CHANGE_HEIGHT, log_x=True)
-    shown = np.clip(changed, chart.y.low, chart.y.high)
+    chart = frame((LOW_HZ, HIGH_HZ), (-CHANGE_DB, CHANGE_DB), _CHANGE_HEIGHT, log_x=True)
     zero = chart.y.at(0.0)
     bars = []
-    for low, high, value in zip(_THIRD_EDGES_HZ[:-1], _THIRD_EDGES_HZ[1:], shown, strict=True):
+    for low, high, value in zip(_THIRD_EDGES_HZ[:-1], _THIRD_EDGES_HZ[1:], changed, strict=True):
         if np.isfinite(value):
             left, right = chart.x.at(float(low)) + 1.5, chart.x.at(float(high)) - 1.5
-            y = np.array([chart.y.at(float(value))] * 2)
-            shape = band(np.array([left, right]), np.array([zero, zero]), y)
-            bars.append(shape)
+            bars.append(_bar(left, right, float(value), chart.y))
     return figure(
         _CHANGE_HEIGHT,
         label,
         chart.grid(
-            frequency_ticks(LOW_HZ, HIGH_HZ), level_ticks(-9.0, 9.0), "dB", x_unit="Hz"
+            frequency_ticks(LOW_HZ, HIGH_HZ), level_ticks(-CHANGE_DB, CHANGE_DB), "dB", x_unit="Hz"
         ),
         element("path", d="".join(bars), class_="after area bars"),
         element(
@@ -116,19 +132,30 @@ def change(data: ReportData, label: str) -> Markup | None:
     )  # fmt: skip
 
 
+def _bar(left: float, right: float, value_db: float, y: Scale) -> str:
+    """Return a bar from nothing to the value; one that goes on past the axis ends in a point."""
+    zero, end = y.at(0.0), y.at(float(np.clip(value_db, -CHANGE_DB, CHANGE_DB)))
+    shoulder = end + math.copysign(_POINT, zero - end) if abs(value_db) > CHANGE_DB else end
+    corners = [(left, zero), (left, shoulder), ((left + right) / 2.0, end), (right, shoulder)]
+    return path_of([(*corners, (right, zero))]) + "Z"
+
+
 def _reference(data: ReportData, x: Scale, y: Scale) -> Markup | None:
-    """Return the reference's third octaves, shifted to the mean level of what is delivered."""
     shown = data.after or data.before
     if data.reference is None or shown is None:
         return None
-    own = third_octaves_db(shown.spectrum)
-    curve = data.reference.levels_db
-    both = np.isfinite(own) & np.isfinite(curve)
-    if not both.any():
+    levels = reference_db(third_octaves_db(shown.spectrum), data.reference.levels_db)
+    if not np.isfinite(levels).any():
         return None
-    shift = float(np.mean(own[both] - curve[both]))
-    levels = np.clip(np.where(np.isfinite(curve), curve, np.nan) + shift, y.low, y.high)
-    return element("path", d=line(x(THIRD_OCTAVES_HZ), y(levels)), class_="reference line")
+    drawn = line(x(THIRD_OCTAVES_HZ), y(np.clip(levels, y.low, y.high)))
+    return element("path", d=drawn, class_="reference line")
+
+
+def _k_weighted_db(thirds_db: Series) -> float:
+    """Return the K-weighted power of those third octaves that there are, in dB."""
+    there = np.isfinite(thirds_db)
+    powers = 10.0 ** (thirds_db[there] / 10.0) * _THIRD_K_WEIGHTS[there]
+    return float(10.0 * np.log10(powers.sum()))
 
 
 def _levels_db(spectrum: BandSpectrum, edges_hz: Series, widen: float) -> Series:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from audio_processor.dsp.bands import THIRD_OCTAVES_HZ
 from audio_processor.dsp.loudness import LoudnessMeter
 from audio_processor.model import Block
 from audio_processor.reporting.data import Programme
+from audio_processor.reporting.gather import Gathered
 from audio_processor.reporting.series import IMAGE_CELLS, ProgrammeMeter
-from audio_processor.reporting.spectra import change_db, third_octaves_db
+from audio_processor.reporting.spectra import change, change_db, reference_db, third_octaves_db
 from tests.reporting.material import RATE_HZ, band
 
 
@@ -146,6 +149,36 @@ def test_less_treble_shows_in_the_balance() -> None:
     changed = change_db(before.spectrum, after.spectrum)
     here, there = (int(np.argmin(np.abs(THIRD_OCTAVES_HZ - hz))) for hz in (200, 5000))
     assert changed[there] - changed[here] == pytest.approx(-6.02, abs=0.05)
+
+
+def test_a_reference_is_drawn_at_the_loudness_that_the_match_compares_at() -> None:
+    """What the ear hardly weighs hardly moves the curve: no 20 Hz in the reference, say."""
+    own = np.full(THIRD_OCTAVES_HZ.size, -30.0)
+    other = own + 7.0
+    other[0] -= 60.0
+    drawn = reference_db(own, other)
+    assert np.abs(drawn[1:] - own[1:]).max() < 0.05
+    none = np.full(own.size, np.nan)
+    assert np.isnan(reference_db(none, other)).all() and np.isnan(reference_db(own, none)).all()
+    other[-3:] = -np.inf
+    assert np.isnan(reference_db(own, other)[-3:]).all()
+
+
+def test_a_change_past_the_axis_is_marked(song: Gathered) -> None:
+    """The bar of a larger change ends in a point, that of a smaller one is flat."""
+    low, middle, high = tone(200.0), tone(1000.0), tone(5000.0)
+    parts = [low + middle + high, low + middle / 2 + high / 8]
+    before, after = (programme(both(each, each) * np.float32(0.3)) for each in parts)
+    changed = change_db(before.spectrum, after.spectrum)
+    past = int(np.sum(np.abs(changed[np.isfinite(changed)]) > 9.0))
+    drawn = change(replace(song.data, before=before, after=after), "Change")
+    (bars,) = re.findall(r'd="([^"]+)"[^>]*class="after area bars"', str(drawn))
+    ends = [
+        [float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", bar)][1:4] for bar in bars.split("Z")[:-1]
+    ]
+    assert len(ends) == int(np.isfinite(changed).sum())
+    assert 0 < past < len(ends)
+    assert sum(shoulder != point for shoulder, point, _ in ends) == past
 
 
 def test_half_an_hour_fits_in_little_memory() -> None:
