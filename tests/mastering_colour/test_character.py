@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from audio_processor.mastering.stages.character import Character
 from tests.dsp_limiter.signals import hostile, run, whole
@@ -14,15 +17,57 @@ from tests.mastering_colour.stages import PERIOD, both, decibels, hear, sine
 RATES_HZ = (22_050, 44_100, 96_000)
 ODD_ORDERS_IN_BAND = 7
 """Harmonics up to here are the sound's; the ninth and later ones count as rest."""
+SLOPE = 0.464
+"""Of the rate: from here to half of it the filters fall."""
+
+
+def highest_alias_db(share: float, rate_hz: int) -> float:
+    """The highest alias below the slope, of a sine of full scale at that share of the rate."""
+    tone = hear(Character(100.0), share * rate_hz, rate_hz)
+    return replace(tone, spectrum_db=tone.spectrum_db[: int(SLOPE * PERIOD)]).rest_db(
+        up_to_order=ODD_ORDERS_IN_BAND
+    )
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 @pytest.mark.parametrize(
     "share", [0.01, 0.03, 0.07, 0.11, 0.16, 0.2, 0.23, 0.27, 0.31, 0.36, 0.41, 0.44, 0.4535, 0.464]
 )
-def test_aliases_of_full_scale_stay_below_95_dbfs(rate_hz: int, share: float) -> None:
+def test_aliases_of_these_stay_below_95_dbfs_up_to_half_the_rate(
+    rate_hz: int, share: float
+) -> None:
     tone = hear(Character(100.0), share * rate_hz, rate_hz)
     assert tone.rest_db(up_to_order=ODD_ORDERS_IN_BAND) < -95.0
+
+
+@pytest.mark.parametrize("rate_hz", [*RATES_HZ, 48_000])
+@pytest.mark.parametrize(
+    ("shares", "at_most_db"),
+    [
+        (np.arange(0.006, 0.43, 0.0061), -97.0),
+        (np.arange(0.43, 0.46, 0.001), -94.0),
+        (np.arange(0.46, 0.465, 0.0005), -91.0),
+    ],
+    ids=["up to 0.43", "up to 0.46", "up to 0.465"],
+)
+def test_below_the_slope_aliases_of_any_sine_are_bounded(
+    rate_hz: int, shares: NDArray[np.float64], at_most_db: float
+) -> None:
+    """Sines closer to each other than half a ripple of the filters, which is 0.0045 wide there."""
+    heard = {round(share, 4): highest_alias_db(share, rate_hz) for share in shares.tolist()}
+    assert {share: db for share, db in heard.items() if db >= at_most_db} == {}
+
+
+@pytest.mark.parametrize(("order", "at_most_db"), [(3, -35.0), (5, -61.0), (7, -86.0)])
+def test_a_harmonic_just_above_half_the_rate_is_folded_to_just_below_it(
+    order: int, at_most_db: float
+) -> None:
+    """No lower than the slope, whose mirror is where the harmonic comes out clean again."""
+    for beyond in (0.5003, 0.501, 0.503, 0.506, 0.51, 0.52, 0.53):
+        share = beyond / order
+        tone = hear(Character(100.0), share * 44_100, 44_100)
+        assert tone.rest_db(up_to_order=ODD_ORDERS_IN_BAND) < at_most_db
+        assert highest_alias_db(share, 44_100) < -97.0
 
 
 @pytest.mark.parametrize("share", [0.47, 0.48, 0.49, 0.499])

@@ -5,10 +5,13 @@ ever rounder above; no sample can be too large for it. It is so smooth that each
 of a full-scale sine lies 25 dB below the one before. At four times the rate the first
 harmonic that can fold into the band is the ninth: that is what keeps aliases away.
 
-Aliases, at 100 % of a full-scale sine: each at most −95 dBFS for any sine up to 0.464 of the
-rate (20.4 kHz at 44.1 kHz). The last 8 % below half the rate are the interpolator's slope;
-what a sine at ``f`` makes there falls on ``3f − rate``, above 0.39 of the rate, and reaches
-−37 dBFS at the very end. Only what the saturation adds is filtered: the programme itself
+Aliases, at 100 % of a full-scale sine, at any rate: below 0.464 of the rate (20.4 kHz at
+44.1 kHz) each is at most −97 dBFS for any sine up to 0.43 of the rate, −94 up to 0.46 and −91 up
+to 0.465. The last 8 % below half the rate are the filters' slope. A sine there, at ``f``, leaves
+an alias on ``3f − rate``, above 0.39 of the rate, that reaches −36 dBFS close to the end. A
+harmonic just above half the rate is folded to just below it, above 0.464 of the rate: the third
+of sines from 1/6 to 0.179 of the rate at up to −35 dBFS, the fifth at −61, the seventh at −86.
+Only what the saturation adds is filtered: the programme itself
 passes the shelves and nothing else.
 """
 
