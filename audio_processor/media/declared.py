@@ -1,8 +1,9 @@
 """How long a container says it is, where FFmpeg would tell us what it found instead.
 
 For WAV, Wave64, AU, CAF and ASF FFmpeg goes by the file's size once the header disagrees with
-it, so a file cut in half looks whole. Their headers are read here, a few bytes of them, and
-anything odd in there means "not said".
+it, so a file cut in half looks whole; of MP3 it takes the count of frames and lets the count of
+bytes be. Their headers are read here, a few bytes of them, and anything odd in there means "not
+said".
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
+
+from audio_processor.media.frames import FRAME_BYTES
 
 _MAX_CHUNKS = 256
 _LARGEST_FILE_BYTES = 2**40
@@ -25,6 +28,12 @@ _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _ASF_BROADCAST = 1
+_ID3_FOOTER = 0x10
+_MPEG_HEADER_BYTES = 4
+_XING_PLACES = (9, 17, 32)
+"""Behind the first frame's header and its side information, which has one of three lengths."""
+_VBRI_PLACE = 32
+_XING_FRAMES, _XING_BYTES = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Declared:
 def read_declared(path: Path, container: str) -> Declared:
     """Return what the header of a WAV, RF64, Wave64, AU, CAF or ASF file declares.
 
-    Nothing for every other container.
+    Of MP3 where its audio ends; nothing for every other container.
     """
     reader = _READERS.get(container)
     if reader is None:
@@ -148,6 +157,45 @@ def _asf(file: BinaryIO, _: int) -> _Promise:
     return seconds, None
 
 
+def _mp3(file: BinaryIO, file_bytes: int) -> _Promise:
+    """Xing, Info or VBRI in the first frame: how many bytes there are from that frame on."""
+    at = _behind_id3(file)
+    file.seek(at)
+    head = file.read(_MPEG_HEADER_BYTES + max(_XING_PLACES) + 18)
+    if FRAME_BYTES["mp3"](head, 0) is None:
+        return None, None
+    stated = _stated_bytes(head[_MPEG_HEADER_BYTES:])
+    # some encoders count the ID3 tag before it in
+    if not stated or stated == file_bytes:
+        return None, None
+    return None, at + stated
+
+
+def _behind_id3(file: BinaryIO) -> int:
+    """Return where the tags at a file's beginning end (ID3v2.4 §3.1)."""
+    at = 0
+    for _ in range(_MAX_CHUNKS):
+        file.seek(at)
+        header = file.read(10)
+        if len(header) < 10 or header[:3] != b"ID3":
+            break
+        size = sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
+        at += 10 + size + (10 if header[5] & _ID3_FOOTER else 0)
+    return at
+
+
+def _stated_bytes(frame: bytes) -> int | None:
+    """Return the count of bytes in a frame without its header, where the frame holds one."""
+    for place in _XING_PLACES:
+        if frame[place : place + 4] in (b"Xing", b"Info"):
+            flags, first, second = struct.unpack_from(">III", frame, place + 4)
+            if flags & _XING_BYTES:
+                return int(second if flags & _XING_FRAMES else first)
+    if frame[_VBRI_PLACE : _VBRI_PLACE + 4] == b"VBRI":
+        return int(struct.unpack_from(">I", frame, _VBRI_PLACE + 10)[0])
+    return None
+
+
 def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, size and place of what follows each header, until the headers end."""
     length = struct.calcsize(layout)
@@ -176,4 +224,5 @@ _READERS: dict[str, Callable[[BinaryIO, int], _Promise]] = {
     "au": _au,
     "caf": _caf,
     "asf": _asf,
+    "mp3": _mp3,
 }

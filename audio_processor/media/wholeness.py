@@ -17,8 +17,8 @@ from audio_processor.model import Probe
 _MISSING_LOSSLESS_S = 0.01
 """Less than the shortest frame of a lossless codec: one that is lost is missed."""
 _MISSING_LOSSY_S = 0.25
-"""Priming, padding and rounded headers of lossy formats stay below it."""
-_MISSING_SHARE = 0.001
+"""Priming, padding and rounded headers of lossy formats stay below it, however long the file: a
+length that is declared is a count, and what FFmpeg estimates of one is none (``description``)."""
 _OWN_ARITHMETIC = frozenset({"wav", "w64", "au", "caf", "asf", "aiff", "avi"})
 """Containers whose end is known by their headers: what FFmpeg says of a last packet that is
 short is of no weight there, for it says the same of a stream of unknown length."""
@@ -87,7 +87,7 @@ def _missing(
     decoded_s = decoded_frames / rate_hz
     if declared_s is not None:
         missing_s = declared_s - decoded_s
-        if missing_s > (0.5 / rate_hz if cut else _tolerated_s(codec, declared_s)):
+        if missing_s > (0.5 / rate_hz if cut else _tolerated_s(codec)):
             return (
                 f"of the {_seconds(declared_s)} it declares {_seconds(missing_s)} are missing, "
                 f"{_seconds(decoded_s)} could be decoded."
@@ -110,11 +110,9 @@ def _surplus(surplus_bytes: int | None, source: Path) -> str | None:
     return f"it goes on behind the end that its header states, with {share:.0%} of its bytes."
 
 
-def _tolerated_s(codec: str, declared_s: float) -> float:
+def _tolerated_s(codec: str) -> float:
     """Return by how much a file that does not end early may be off its declared length."""
-    if codec.startswith(LOSSLESS):
-        return _MISSING_LOSSLESS_S
-    return _MISSING_LOSSY_S + _MISSING_SHARE * declared_s
+    return _MISSING_LOSSLESS_S if codec.startswith(LOSSLESS) else _MISSING_LOSSY_S
 
 
 def _seconds(seconds: float) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 
 from tests.hostile.encodings import ENCODINGS, Encoding
 from tests.hostile.inputs import CORRUPT, HostileInput, Process, Reject, Verdict, Workshop, made
+from tests.media.material import tones
 
 POINTS: dict[str, float] = {
     "header only": 64,
@@ -37,8 +38,25 @@ def cut(encoding: Encoding, point: float, workshop: Workshop) -> bytes:
     return data[:end]
 
 
+LONG_S = 1200.0
+_LONG_RATE = 8_000
+_LONG_FRAME_BYTES = 72
+"""Of 72 ms at 8 kbit/s."""
+LONG = "mp3 of 20 minutes"
+
+
+def _long(frames_gone: int, workshop: Workshop) -> bytes:
+    """Return a long MP3 without some of its last frames: what is left ends with a whole one."""
+    hum = tones(LONG_S, _LONG_RATE, [220])
+    data = workshop.encoded("mp3", "-b:a 8k", pcm=hum, rate_hz=_LONG_RATE)
+    return data[: len(data) - frames_gone * _LONG_FRAME_BYTES]
+
+
 def inputs() -> Iterator[HostileInput]:
-    """Each container at each point."""
+    """Each container at each point; and one so long that a share of it would be seconds."""
+    for frames in (3, 20):
+        title = f"{LONG}, its last {frames} frames gone"
+        yield made("truncated", title, Reject(CORRUPT), partial(_long, frames))
     for name, encoding in ENCODINGS.items():
         for words, point in POINTS.items():
             verdict: Verdict = Reject(CORRUPT)
@@ -59,3 +77,4 @@ def whole() -> Iterator[HostileInput]:
         yield made("whole", name, Process(), encoding.data, encoding.suffix)
         if encoding.suffix != "mp3":
             yield made("wrong extension", f"{name} called .mp3", Process(), encoding.data, "mp3")
+    yield made("whole", LONG, Process(LONG_S), partial(_long, 0))

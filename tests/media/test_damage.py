@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from audio_processor.media.decode import decode
 from audio_processor.media.diagnosis import Damage, damage
 from audio_processor.media.ffmpeg import Supervisor
 from audio_processor.media.probe import probe
-from tests.media.material import make, music, read
+from tests.media.material import make, music, read, tones
 
 RATE = 44_100
 PCM = music(4.0, RATE)
@@ -99,6 +100,58 @@ def test_half_an_ogg_lacks_its_last_page(
     path.write_bytes(data[: data.rindex(b"OggS") - (0 if at_a_page else 9)])
     with pytest.raises(CorruptMedia, match=r"ends after [234]\.\d s in the middle"):
         read(supervisor, path)
+
+
+LONG_S = 1200.0
+LONG_RATE = 8_000
+LONG_FRAME_BYTES = 72
+
+
+@pytest.fixture(scope="module")
+def long_mp3(binary: FFmpegBinary, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Twenty minutes in frames of 72 ms; the first says how many there are, in how many bytes."""
+    hum = tones(LONG_S, LONG_RATE, [220])
+    target = tmp_path_factory.mktemp("long") / "x.mp3"
+    return make(binary, target, hum, LONG_RATE, ["-b:a", "8k"]).read_bytes()
+
+
+def without_its_bytes(data: bytes) -> bytes:
+    """Leave the Xing header nothing but its count of frames."""
+    at = data.index(b"Info") + 12
+    return data[:at] + bytes(4) + data[at + 4 :]
+
+
+def test_a_long_lossy_file_that_is_whole_passes(
+    long_mp3: bytes, supervisor: Supervisor, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.mp3"
+    path.write_bytes(long_mp3)
+    _, heard, decoder = read(supervisor, path)
+    assert len(heard) == LONG_S * LONG_RATE
+    assert decoder.warnings == ()
+
+
+@pytest.mark.parametrize(("frames", "states_bytes"), [(3, True), (20, True), (20, False)])
+def test_a_long_lossy_file_may_lose_no_more_than_a_short_one(
+    frames: int, states_bytes: bool, long_mp3: bytes, supervisor: Supervisor, tmp_path: Path
+) -> None:
+    """Whole frames from its end: by the count of bytes not one, by that of frames 0.25 s."""
+    whole = long_mp3 if states_bytes else without_its_bytes(long_mp3)
+    path = tmp_path / "x.mp3"
+    path.write_bytes(whole[: -frames * LONG_FRAME_BYTES])
+    with pytest.raises(CorruptMedia, match=r"of the 1200\.0 s it declares \S+ m?s are missing"):
+        read(supervisor, path)
+
+
+@pytest.mark.parametrize("counts", ["nothing", "its tag"])
+def test_a_count_of_bytes_that_cannot_be_meant_is_let_be(
+    counts: str, long_mp3: bytes, supervisor: Supervisor, tmp_path: Path
+) -> None:
+    at = long_mp3.index(b"Info") + 12
+    stated = {"nothing": 0, "its tag": len(long_mp3)}[counts]
+    path = tmp_path / "x.mp3"
+    path.write_bytes(long_mp3[:at] + struct.pack(">I", stated) + long_mp3[at + 4 :])
+    assert read(supervisor, path)[2].warnings == ()
 
 
 def test_an_m4a_without_its_index_is_refused(
