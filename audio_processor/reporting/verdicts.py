@@ -58,8 +58,7 @@ def verdicts(data: ReportData) -> tuple[Verdict, ...]:
     facts = data.before.facts if data.before else data.delivered.facts if data.delivered else None
     if facts is not None:
         found += _source(facts, data)
-    if data.before is not None:
-        found.append(_mono(data.before))
+    found += _mono(data.before, data.after)
     return tuple(found)
 
 
@@ -252,23 +251,52 @@ def _edges(facts: SignalFacts) -> Verdict:
     )
 
 
-def _mono(before: Programme) -> Verdict:
-    correlation = before.facts.correlation
+def _mono(before: Programme | None, after: Programme | None) -> Iterator[Verdict]:
+    """Judge what is delivered, where there is a download to judge; else the source."""
+    judged = after or before
+    if judged is None:
+        return
+    outcome: Outcome = "pass" if _sums_well(judged) else "attention"
+    summed = _summed(judged, "source" if after is None else "download")
+    yield Verdict(outcome, "Mono", summed + _since(before, after))
+
+
+def _sums_well(programme: Programme) -> bool:
+    """Whether little is lost in mono; so it is where there is nothing that could cancel."""
+    correlation = programme.facts.correlation
     if correlation is None:
-        silent = before.loudness.integrated_lufs is None
-        why = "There is nothing to sum." if silent else "One side is silent: nothing can cancel."
-        return Verdict("pass", "Mono", why)
+        return True
+    return correlation >= MIN_CORRELATION and opposed_share(programme) <= MAX_OPPOSED_SHARE
+
+
+def _summed(programme: Programme, name: str) -> str:
+    correlation = programme.facts.correlation
+    if correlation is None:
+        silent = programme.loudness.integrated_lufs is None
+        if silent:
+            return f"There is nothing to sum in the {name}."
+        return f"One side is silent in the {name}: nothing can cancel."
     if correlation > 0.9995:
-        return Verdict("pass", "Mono", "Both sides are the same: it is mono (correlation +1.00).")
-    opposed = opposed_share(before)
-    fine = correlation >= MIN_CORRELATION and opposed <= MAX_OPPOSED_SHARE
-    return Verdict(
-        "pass" if fine else "attention",
-        "Mono",
-        f"Correlation {signed(correlation, 2, plus=True)}, below 0 for {100 * opposed:.0f} % of "
-        f"the time; summed to mono it loses {mono_loss_db(before):.1f} dB. Safe from "
-        f"{MIN_CORRELATION:g} on, and below 0 for at most {100 * MAX_OPPOSED_SHARE:.0f} %.",
+        return f"Both sides of the {name} are the same: it is mono (correlation +1.00)."
+    return (
+        f"Correlation {signed(correlation, 2, plus=True)} in the {name}, below 0 for "
+        f"{100 * opposed_share(programme):.0f} % of the time; summed to mono it loses "
+        f"{mono_loss_db(programme):.1f} dB. Safe from {MIN_CORRELATION:g} on, and below 0 for at "
+        f"most {100 * MAX_OPPOSED_SHARE:.0f} %."
     )
+
+
+def _since(before: Programme | None, after: Programme | None) -> str:
+    """Return what the source has to do with it, where one of the two is not safe."""
+    if before is None or after is None or (_sums_well(before) and _sums_well(after)):
+        return ""
+    came = before.facts.correlation
+    was = "" if came is None else f" ({signed(came, 2, plus=True)})"
+    if _sums_well(after):
+        return f" The source was not{was}."
+    if _sums_well(before):
+        return f" The source was{was}: it is the mastering that made it so."
+    return f" The source was so already{was}."
 
 
 def opposed_share(programme: Programme) -> float:

@@ -99,7 +99,6 @@ def test_a_length_that_is_off_is_told(data: ReportData) -> None:
         ("DC offset", {"dc_offset": (0.0, -0.02)}, "0.02000"),
         ("Silent ends", {"leading_silence_s": 1.5}, "1.50 s"),
         ("Silent ends", {"trailing_silence_s": 9.0}, "9.00 s"),
-        ("Mono", {"correlation": -0.3}, "−0.30"),
     ],
 )
 def test_what_is_wrong_with_a_source(
@@ -139,6 +138,49 @@ def test_mono_loss_is_3_db_for_unrelated_sides_and_all_for_opposed_ones() -> Non
     same = np.repeat(noise[:, :1], 2, axis=1)
     assert mono_loss_db(programme(same)) == pytest.approx(0.0, abs=1e-6)
     assert mono_loss_db(programme(same * np.array([1, -1], np.float32))) > 60.0
+
+
+def correlated(data: ReportData, before: float | None, after: float | None) -> ReportData:
+    """The report with other correlations of the source and of the download."""
+    assert data.before is not None and data.after is not None
+    return replace(
+        data,
+        before=replace(data.before, facts=replace(data.before.facts, correlation=before)),
+        after=replace(data.after, facts=replace(data.after.facts, correlation=after)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome", "says"),
+    [
+        (0.4, -0.26, "attention", "The source was (+0.40): it is the mastering"),
+        (-0.3, 0.5, "pass", "The source was not (−0.30)."),
+        (-0.3, -0.26, "attention", "The source was so already (−0.30)."),
+        (None, -0.26, "attention", "The source was: it is the mastering"),
+    ],
+)
+def test_mono_is_judged_by_what_is_delivered_and_says_whether_it_came_so(
+    data: ReportData, before: float | None, after: float, outcome: str, says: str
+) -> None:
+    found = of(correlated(data, before, after), "Mono")
+    assert found.outcome == outcome
+    assert f"Correlation {after:+.2f} in the download".replace("-", "−") in found.sentence
+    assert says in found.sentence
+
+
+def test_mono_of_two_that_are_safe_is_the_downloads_alone(data: ReportData) -> None:
+    found = of(correlated(data, 0.4, 0.5), "Mono")
+    assert found.outcome == "pass" and "source" not in found.sentence
+
+
+@pytest.mark.parametrize(("correlation", "outcome"), [(-0.3, "attention"), (0.3, "pass")])
+def test_without_a_download_mono_is_judged_by_the_source_and_says_so(
+    data: ReportData, correlation: float, outcome: str
+) -> None:
+    alone = replace(correlated(data, correlation, 0.0), delivered=None, after=None)
+    found = of(alone, "Mono")
+    assert found.outcome == outcome
+    assert f"Correlation {correlation:+.2f} in the source".replace("-", "−") in found.sentence
 
 
 def test_without_a_delivery_only_the_source_is_judged(data: ReportData) -> None:
