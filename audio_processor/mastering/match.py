@@ -3,11 +3,13 @@
 Both spectra are smoothed alike and the reference is brought to the source's loudness; what the
 source then lacks or has too much of in a band is what the curve gives or takes: smooth, within
 guard rails, and shifted as a whole until the K-weighted loudness of the source stays where it
-is. Where either programme has no energy, nothing is asked for.
+is. Where either programme has no energy, nothing is asked for. The side is raised no further
+than mono allows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +37,8 @@ _COMPARED_OCTAVES = 1 / 3
 _REFINEMENTS = 6
 _BISECTIONS = 40
 _LARGEST_DB = 24.0
+_GUARD_STEPS = 16
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,9 @@ class Guards:
     cliff_db: float = 24.0
     """… nor does anything beyond a fall of so much within 1/3 octave that is not made good
     further on: there ends the band of a codec or a converter."""
+
+    correlation_floor: float = 0.2
+    """The curves take left and right's correlation no lower, or than it was where that is less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,8 +118,17 @@ def design(
         # what the programme as a whole lacks is loudness, and that is not to move
         wanted_db[there] += missing_db - _median(missing_db, (reached * K_WEIGHTS)[there])
         np.clip(wanted_db, -_LARGEST_DB, _LARGEST_DB, out=wanted_db)
-    mid_db, side_db = rails.loudness_kept(wanted_db * (strength_percent / 100.0))
+    wanted_db *= strength_percent / 100.0
+    mid_db, side_db = _mono_kept(rails, wanted_db, bands, guards.correlation_floor)
     return MatchCurve(CENTRES_HZ, mid_db, side_db)
+
+
+def foreseen_correlation(source: Profile, curve: MatchCurve = FLAT) -> float:
+    """Return left and right's correlation −1…1 under the curve, by the energies of mid and side.
+
+    Exact where left and right are equally loud. The source has to be audible.
+    """
+    return _correlation(_bands(source), np.array([curve.mid_db, curve.side_db]))
 
 
 def matched(source: Profile, curve: MatchCurve) -> Profile:
@@ -139,6 +155,63 @@ def distance_db(one: Profile, other: Profile) -> float | None:
         levels.append(third_octave_db(profile)[DISTANCE_BANDS] - profile.loudness.integrated_lufs)
     both = np.isfinite(levels[0]) & np.isfinite(levels[1])
     return float(np.abs(levels[0][both] - levels[1][both]).mean()) if both.any() else None
+
+
+def _mono_kept(
+    rails: _Rails,
+    wanted_db: NDArray[np.float64],
+    bands: NDArray[np.float64],
+    floor: float,
+) -> NDArray[np.float64]:
+    """Return allowed gains under which the correlation is not below the floor, or what it was.
+
+    The side as a whole is lowered as little as that takes. Where the rails leave too little
+    room for it, as above 8 kHz, the match goes less of the way instead.
+    """
+    least = min(_correlation(bands, np.zeros((2, BANDS))), floor) - _ROUNDING
+
+    def holds(gains_db: NDArray[np.float64]) -> bool:
+        return _correlation(bands, gains_db) >= least
+
+    def lowered(by_db: float) -> NDArray[np.float64]:
+        return rails.loudness_kept(wanted_db - np.array([[0.0], [by_db]]))
+
+    def shortened(by: float) -> NDArray[np.float64]:
+        return rails.loudness_kept(wanted_db * (1.0 - by))
+
+    gains_db = lowered(0.0)
+    if holds(gains_db):
+        return gains_db
+    for step, most in ((lowered, 2.0 * _LARGEST_DB), (shortened, 1.0)):
+        found = _least(step, most, holds)
+        if found is not None:
+            return found
+    return np.zeros((2, BANDS))
+
+
+def _least(
+    step: Callable[[float], NDArray[np.float64]],
+    most: float,
+    holds: Callable[[NDArray[np.float64]], bool],
+) -> NDArray[np.float64] | None:
+    """Return what the smallest step that holds makes, or None where ``most`` does not hold."""
+    found = step(most)
+    if not holds(found):
+        return None
+    low, high = 0.0, most
+    for _ in range(_GUARD_STEPS):
+        middle = (low + high) / 2.0
+        gains_db = step(middle)
+        if holds(gains_db):
+            high, found = middle, gains_db
+        else:
+            low = middle
+    return found
+
+
+def _correlation(bands: NDArray[np.float64], gains_db: NDArray[np.float64]) -> float:
+    mid, side = (bands * power(gains_db)).sum(axis=1)
+    return float((mid - side) / (mid + side))
 
 
 class _Rails:

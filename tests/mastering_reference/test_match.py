@@ -16,6 +16,7 @@ from audio_processor.mastering.match import (
     MatchCurve,
     design,
     distance_db,
+    foreseen_correlation,
     matched,
 )
 from audio_processor.mastering.profile import Profile
@@ -128,6 +129,41 @@ def test_half_the_strength_is_half_the_way() -> None:
 
 def test_no_strength_is_no_match() -> None:
     assert design(profile(pink()), profile(pink() + tilted(3.0)(CENTRES_HZ)), 0.0).is_flat
+
+
+# ── mono ─────────────────────────────────────────────────────────────────────────────────
+
+
+@settings(deadline=None, max_examples=50)
+@given(profiles(), profiles(), st.floats(0.0, 100.0), st.floats(-1.0, 1.0))
+def test_no_match_takes_the_correlation_below_the_floor(
+    source: Profile, reference: Profile, strength_percent: float, floor: float
+) -> None:
+    curve = design(source, reference, strength_percent, Guards(correlation_floor=floor))
+    least = min(foreseen_correlation(source), floor)
+    assert foreseen_correlation(source, curve) >= least - NEARLY
+    assert abs(loudness_moved_lu(source, curve)) < 0.001
+
+
+def test_a_wide_reference_widens_as_far_as_the_floor() -> None:
+    """A narrower track takes its side up, but not to where mono would lose it."""
+    source = profile(pink(), pink(-32.0))  # a correlation of 0.23
+    reference = profile(pink(), pink(-24.0))
+    curve = design(source, reference)
+    free = design(source, reference, guards=Guards(correlation_floor=-1.0))
+    assert foreseen_correlation(source) == pytest.approx(0.226, abs=0.001)
+    assert foreseen_correlation(source, free) < 0.0
+    assert foreseen_correlation(source, curve) == pytest.approx(0.2, abs=0.001)
+    below = CENTRES_HZ < 5000.0  # where the common shift meets no rail, mid's shape is its own
+    assert np.abs(np.diff(curve.mid_db[below]) - np.diff(free.mid_db[below])).max() < 1e-6
+
+
+def test_where_the_floor_is_far_the_curve_is_what_it_was() -> None:
+    source = profile(pink(), pink(-42.0))
+    reference = like(source, humps((200.0, 4.0))(CENTRES_HZ), humps((2000.0, 4.0))(CENTRES_HZ))
+    free = design(source, reference, guards=Guards(correlation_floor=-1.0))
+    curve = design(source, reference)
+    assert np.array_equal(curve.mid_db, free.mid_db) and np.array_equal(curve.side_db, free.side_db)
 
 
 # ── where there is nothing ───────────────────────────────────────────────────────────────
