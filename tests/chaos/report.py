@@ -24,7 +24,7 @@ def table(story: Story) -> str:
     lines += [
         "",
         f"  tracks {story.tracks}   ladders whole {verdict.ladders}   "
-        f"ladders listened to {story.ladders_listened_to}",
+        f"ladders listened to {story.ladders_listened_to}   asked again {story.listener_retries}",
         f"  lost {len(verdict.lost)}   duplicated {len(verdict.duplicated)}   "
         f"stuck {len(verdict.stuck)}   broken {len(verdict.broken)}",
         f"  zombies woken {story.zombies}   requests they still sent {story.zombie_requests}   "

@@ -65,6 +65,9 @@ class Story:
     verdict: Verdict = field(default_factory=Verdict)
     recovered_s: dict[str, list[float]] = field(default_factory=dict)
     ladders_listened_to: int = 0
+    listener_alive: bool = False
+    """To the end."""
+    listener_retries: int = 0
     zombies: int = 0
     zombie_requests: int = 0
     seconds: float = 0.0
@@ -218,7 +221,7 @@ def chaos(wish: Wish, database: DatabaseServer, s3: S3Server, folder: Path) -> S
 def _after(story: Story, where: Site, run: Run, rows: dict[str, Row], listener: Listener) -> None:
     """What is to be seen besides rows and ladders: exits, leftovers, the listener, zombies."""
     verdict, workers = story.verdict, run.workers
-    verdict.broken += [f"listener: {complaint}" for complaint in listener.complaints]
+    verdict.broken += [f"listener: {complaint}" for complaint in listener.verdict()]
     verdict.duplicated += [f"{u}: completed, and then not" for u in run.watch.undone]
     for ending in workers.endings:
         if ending.told_to in {"kill", None} and ending.returncode != -9:
@@ -232,6 +235,8 @@ def _after(story: Story, where: Site, run: Run, rows: dict[str, Row], listener: 
     verdict.broken += [f"left behind: {what}" for what in swept(where)]
     story.recovered_s = dict(run.watch.recovered_s)
     story.ladders_listened_to = listener.ladders_seen
+    story.listener_alive = listener.alive_to_the_end
+    story.listener_retries = listener.retries
     story.zombies = len(run.stage.zombies)
     story.zombie_requests = len(zombie_requests(where, run.stage.zombies, rows))
 

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ class Site:
         except client.exceptions.NoSuchKey:
             return None
         return body
+
+    def has(self, key: str) -> bool:
+        """Whether there is such an object; whatever else than yes or no is the answer is raised."""
+        client = self.client()
+        try:
+            client.head_object(Bucket=self.bucket, Key=key)
+        except client.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+        return True
 
     def put(self, key: str, data: bytes) -> None:
         self.client().put_object(Bucket=self.bucket, Key=key, Body=data)

@@ -30,3 +30,5 @@ def test_nothing_is_lost_and_nothing_published_twice(
     assert story.verdict.complaints == []
     assert story.verdict.ladders == wish.tracks
     assert len(story.faults) >= KINDS_SEEN
+    assert story.listener_alive
+    assert story.ladders_listened_to > 0
