@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from audio_processor.ending import Ended
     from audio_processor.mastering.preset import Preset
     from audio_processor.observed import Observed
+    from audio_processor.outcome import Failed
     from audio_processor.pipeline import Line
     from audio_processor.ports import ObjectStore, Progress
     from audio_processor.worker import Worker
@@ -363,7 +364,19 @@ class AudioProcessor:
             self._buried += 1
         self._open_observed().buried(Ended(claim, failed))
         # on a thread of its own: the claim loop must not wait for a store that is slow
-        self._undertaker.submit(self._aftermath.bury, claim, failed)
+        self._undertaker.submit(self._laid_to_rest, claim, failed)
+
+    def _laid_to_rest(self, claim: Claim, failed: Failed) -> None:
+        from audio_processor import called_off
+
+        with called_off.on(called_off.Until(self._interrupted)):
+            self._aftermath.bury(claim, failed)
+
+    def _interrupted(self) -> bool:
+        """Whether everybody who works here was told to end at once."""
+        with self._lock:
+            workers = tuple(self._workers)
+        return bool(workers) and all(worker.interrupted for worker in workers)
 
     def _open_breaker(self) -> Breaker:
         """For all workers of this process, since store and scratch folder are one."""

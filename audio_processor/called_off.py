@@ -8,10 +8,14 @@ need not speak of jobs.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
+
+from audio_processor.errors import Interrupted
+
+_LOOK_S = 0.25
 
 
 class Errand(Protocol):
@@ -22,6 +26,24 @@ class Errand(Protocol):
 
     def rest(self, seconds: float) -> None:
         """Wait so long, or until it is called off."""
+
+
+class Until:
+    """An errand of no job, that goes on until ``over()``: then it ends with ``Interrupted``."""
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        self._over = over
+
+    def check(self) -> None:
+        """Raise ``Interrupted`` once it is over."""
+        if self._over():
+            raise Interrupted("The worker is stopping; this was left as it is.")
+
+    def rest(self, seconds: float) -> None:
+        """Wait so long, or until it is over."""
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0 and not self._over():
+            time.sleep(min(left_s, _LOOK_S))
 
 
 class _Nobodys:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import random
 
+from audio_processor import called_off
 from audio_processor.breaker import Breaker
 from audio_processor.errors import (
     AudioProcessorError,
     DatabaseUnavailable,
     DiskFull,
     Interrupted,
+    LeaseLapsed,
     LeaseLost,
     StoreUnavailable,
 )
@@ -91,8 +93,13 @@ class Ending:
         return bool(self._unrecorded)
 
     def give_up(self) -> None:
-        """Keep no outcome for a database that is away."""
+        """Keep no outcome for a database that is away, and wait for no store after a failure."""
         self._given_up.set()
+
+    @property
+    def given_up(self) -> bool:
+        """Whether ``give_up`` was called."""
+        return self._given_up.is_set()
 
     def run(self, job: Job, process: Process) -> Ended:
         """Process the job and record what became of it; raises what the recording cannot handle."""
@@ -103,13 +110,14 @@ class Ending:
             result = error
             if not isinstance(error, AudioProcessorError):
                 log.exception("unforeseen error", upload_id=job.claim.upload_id)
-        ended = self._decide(job.claim, result)
+        ended = self._decide(job, result)
         try:
             return self._record(ended)
         finally:
             self._unrecorded.discard(job.claim)
 
-    def _decide(self, claim: Claim, result: Receipt | BaseException) -> Ended:
+    def _decide(self, job: Job, result: Receipt | BaseException) -> Ended:
+        claim = job.claim
         outcome = decide(
             result,
             attempt=claim.attempt,
@@ -120,7 +128,7 @@ class Ending:
             jitter=random,
         )
         ended = Ended(claim, outcome, None if isinstance(result, Receipt) else result)
-        return self._put_off(ended, outcome) if isinstance(outcome, Failed) else ended
+        return self._prepared(job, ended, outcome) if isinstance(outcome, Failed) else ended
 
     def _is_outage(self, result: Receipt | BaseException) -> bool:
         """Whether the job failed for want of what nobody gets just now."""
@@ -133,11 +141,23 @@ class Ending:
         self._breaker.doubt()
         return False
 
-    def _put_off(self, ended: Ended, failed: Failed) -> Ended:
-        """Do what a failure needs done before it; without a store the track comes again later."""
+    def _prepared(self, job: Job, ended: Ended, failed: Failed) -> Ended:
+        """Do what a failure needs done before it; what keeps that from being done is the outcome.
+
+        Without a store the track comes again later, and a worker that is told to stop hands it
+        back: its next one comes to the same verdict.
+        """
         claim = ended.claim
         try:
-            self._before_failed(claim, failed)
+            with called_off.on(job):
+                self._before_failed(claim, failed)
+        except LeaseLapsed as error:
+            return Ended(claim, HandBack(), error)
+        except LeaseLost as error:
+            lost = Abandon("The lease was lost before the failure could be recorded.")
+            return Ended(claim, lost, error)
+        except Interrupted as error:
+            return Ended(claim, HandBack(), error)
         except StoreUnavailable as error:
             log.warning("failure put off", upload_id=claim.upload_id, error=str(error))
             return Ended(claim, HandBack(self._backoff.delay_s(1, random)), error)
@@ -192,8 +212,12 @@ class Ending:
                 pass
 
     def _told_of_failure(self, claim: Claim, failed: Failed) -> None:
-        """Tell of it; whatever goes wrong there, the row is recorded already."""
+        """Tell of it; whatever goes wrong there, the row is recorded already.
+
+        No errand of the job's: the row is no longer ours, so its lease says nothing here.
+        """
         try:
-            self._on_failed(claim, failed)
+            with called_off.on(called_off.Until(self._given_up.is_set)):
+                self._on_failed(claim, failed)
         except Exception:
             log.exception("after a failed track", upload_id=claim.upload_id)

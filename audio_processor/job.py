@@ -62,6 +62,10 @@ class Job:
         self._unanswered = False
         self._held_until = asked_at + self._lease_s
 
+    def due(self) -> None:
+        """Take note that a renewal is due: until one is answered, the database is not heard."""
+        self._unanswered = True
+
     def insist(self, ask: Callable[[], object]) -> None:
         """Ask something of the database, again and again while the lease lasts.
 

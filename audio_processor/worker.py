@@ -31,6 +31,7 @@ from audio_processor.telemetry import get_logger, ids
 
 log = get_logger(__name__)
 
+_STOPPING = "The worker is stopping; the track was handed back."
 _LOOP_PULSE_S = 15.0
 """However long it rests, the claim loop shows so often that it lives."""
 
@@ -88,6 +89,8 @@ class Worker:
         self._telling = telling
         self._jobs: set[Job] = set()
         self._jobs_lock = threading.Lock()
+        self._asking = False
+        """Whether the heartbeat is at its renewals just now, and may wait for the database."""
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._claim_failures = 0
@@ -130,6 +133,9 @@ class Worker:
         """Claim a track, or rest for as long as there is none to be had."""
         try:
             claim = self._queue.claim(self.worker_id, alone=alone)
+        except ConfigError as error:  # what runs may end before it is raised
+            self._end_with(error)
+            return None
         except DatabaseUnavailable as error:
             self._claim_failures += 1
             self.database_reachable = False
@@ -216,12 +222,17 @@ class Worker:
         """Hand back every running job, and keep no outcome for a database that is away."""
         self._ending.give_up()
         for job in self._running():
-            job.cancel(Interrupted("The worker is stopping; the track was handed back."))
+            job.cancel(Interrupted(_STOPPING))
 
     @property
     def stopping(self) -> bool:
         """Whether ``stop`` was called."""
         return self._stopping.is_set()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether what runs was told to end at once."""
+        return self._ending.given_up
 
     @property
     def hindrance(self) -> str | None:
@@ -248,6 +259,11 @@ class Worker:
         job = Job(claim, self._queue.renew, lease_s=self._options.lease_s)
         with self._jobs_lock:
             self._jobs.add(job)
+            late = self._stopping.is_set()
+            if self._asking:  # and until that is answered, this one is not asked for
+                job.due()
+        if late:  # the claim was on its way when ``stop`` came; ``interrupt`` may have been, too
+            job.cancel(Interrupted(_STOPPING))
         try:
             ended = self._ending.run(job, self._process)
         except Exception as error:  # a fault of ours or of the schema: said, never swallowed
@@ -255,12 +271,15 @@ class Worker:
             unrecorded = Abandon(f"The outcome could not be recorded: {type(error).__name__}.")
             ended = Ended(claim, unrecorded, error)
             if isinstance(error, ConfigError):
-                self.fatal = error
-                self.stop()
+                self._end_with(error)
         finally:
             with self._jobs_lock:
                 self._jobs.discard(job)
         return ended
+
+    def _end_with(self, error: ConfigError) -> None:
+        self.fatal = error
+        self.stop()
 
     # ── heartbeat ────────────────────────────────────────────────────────────────────────
 
@@ -270,9 +289,14 @@ class Worker:
 
         def beat() -> None:
             while not done.wait(self._options.heartbeat_s):
-                for job in self._running():
+                with self._jobs_lock:
+                    self._asking, jobs = True, tuple(self._jobs)
+                for job in jobs:  # the last may be asked for long after the first
+                    job.due()
+                for job in jobs:
                     self._cancel_the_expired()
                     self._renew(job)
+                self._asking = False
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
@@ -297,6 +321,8 @@ class Worker:
         except DatabaseUnavailable as error:
             if job.lease_left_s <= self._options.heartbeat_s:
                 job.cancel(LeaseLapsed(f"The lease could not be renewed in time: {error}"))
+        except ConfigError as error:
+            log.warning("lease not renewed", upload_id=job.claim.upload_id, error=str(error))
         except Exception as error:  # cancelled already, or unforeseen: the job's own thread reports
             log.debug("heartbeat skipped", upload_id=job.claim.upload_id, error=str(error))
 

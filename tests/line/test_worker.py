@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from audio_processor import called_off
 from audio_processor.breaker import Breaker
 from audio_processor.errors import (
     ConfigError,
@@ -217,6 +218,134 @@ def test_what_does_not_finish_in_time_is_handed_back_with_its_attempt(
     assert not daemon.is_alive()
     record = queue.find("upload-0")
     assert record is not None and (record.status, record.attempts) == ("0", 0)
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+def test_a_claim_that_was_on_its_way_when_the_stop_came_is_handed_back(
+    queue: DatabaseManager, stops: int
+) -> None:
+    _fill(queue, 1)
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow:
+        """The queue behind a database that answers a claim late."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def claim(self, worker_id: str, *, alone: bool) -> Claim | None:
+            claim = queue.claim(worker_id, alone=alone)
+            asked.set()
+            assert answer.wait(60)
+            return claim
+
+    def works(job: Job) -> Receipt:
+        job.check()
+        return _receipt(job)
+
+    worker = Worker(Slow(), works, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    assert asked.wait(60)
+    for _ in range(stops):
+        worker.stop()
+    answer.set()
+    daemon.join(60)
+    assert not daemon.is_alive()
+    record = queue.find("upload-0")
+    assert record is not None and (record.status, record.attempts) == ("0", 0)
+
+
+def test_a_database_that_falls_silent_costs_no_job_an_attempt(queue: DatabaseManager) -> None:
+    """The first renewal hangs past every lease: the second job was never asked for at all."""
+    _fill(queue, 2)
+
+    class Silent:
+        """The queue behind a database that lets a renewal hang."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def renew(self, _claim: Claim) -> None:
+            time.sleep(1.0)
+            raise DatabaseUnavailable("no answer")
+
+    def works(job: Job) -> Receipt:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            job.check()
+            job.rest(0.05)
+        raise AssertionError("a job outlived its lease")
+
+    worker = Worker(Silent(), works, "worker-1", replace(OPTIONS, lease_s=0.5))  # type: ignore[arg-type]  # all but one method is the queue's own
+    ended = worker.run_pending(["upload-0", "upload-1"])
+    assert [type(one.outcome) for one in ended] == [HandBack, HandBack]
+    records = [queue.find(name) for name in ("upload-0", "upload-1")]
+    assert [(one.status, one.attempts) for one in records if one] == [("0", 0), ("0", 0)]
+
+
+@pytest.mark.parametrize("when", ["before_failed", "on_failed"])
+def test_a_second_stop_calls_off_what_is_done_about_a_failure(
+    queue: DatabaseManager, when: str
+) -> None:
+    """A store that hangs must not keep the worker past its grace."""
+    _fill(queue, 1)
+    waiting = threading.Event()
+
+    def corrupt(_: Job) -> Receipt:
+        raise CorruptMedia("Half.")
+
+    def store_that_hangs(_claim: Claim, _failed: Failed) -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            called_off.present().check()
+            waiting.set()
+            called_off.present().rest(30.0)
+        raise AssertionError("nobody called it off")
+
+    worker = Worker(queue, corrupt, "worker-1", OPTIONS, **{when: store_that_hangs})  # type: ignore[arg-type]  # one of two by name
+    daemon = threading.Thread(target=worker.run)
+    daemon.start()
+    assert waiting.wait(60)
+    worker.stop()
+    worker.stop()
+    daemon.join(25)
+    assert not daemon.is_alive()
+    record = queue.find("upload-0")
+    expected = ("0", 0) if when == "before_failed" else ("failed", 1)
+    assert record is not None and (record.status, record.attempts) == expected
+
+
+def test_a_table_that_cannot_be_claimed_from_ends_the_daemon_once_its_tracks_are_done(
+    queue: DatabaseManager,
+) -> None:
+    _fill(queue, 1)
+    worker: Worker
+    refused = threading.Event()
+
+    class Revoked:
+        """The queue behind a database that takes a right away after the first claim."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(queue, name)
+
+        def claim(self, worker_id: str, *, alone: bool) -> Claim | None:
+            if queue.counts().pending:
+                return queue.claim(worker_id, alone=alone)
+            refused.set()
+            raise ConfigError("The user may not UPDATE.")
+
+    def works(job: Job) -> Receipt:
+        assert refused.wait(60)
+        before = worker.last_loop_at
+        time.sleep(1.2)
+        assert worker.last_loop_at > before, "/live would say that the loop is stuck"
+        return _receipt(job)
+
+    worker = Worker(Revoked(), works, "worker-1", OPTIONS)  # type: ignore[arg-type]  # all but one method is the queue's own
+    with pytest.raises(ConfigError, match="may not UPDATE"):
+        worker.run()
+    assert _status(queue, "upload-0") == "completed"
 
 
 def test_the_daemon_waits_out_a_database_that_is_away(queue: DatabaseManager) -> None:
