@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from audio_processor.mastering.parameters import parameters
 from audio_processor.mastering.stage import StageTally
 from audio_processor.mastering.stages.section_lift import GainCourse, SectionLift
 from audio_processor.model import Block
@@ -54,6 +55,17 @@ def test_choruses_are_lifted_and_verses_lowered() -> None:
     verses, choruses = points[500::400], points[300::400]
     assert all(-1.5 <= point < -0.9 for point in verses)
     assert all(0.3 < point <= 0.75 for point in choruses)
+
+
+@settings(max_examples=25, deadline=None)
+@given(energies=st.lists(ENERGIES, max_size=200), lift_db=st.floats(0.1, 1.5))
+def test_what_is_loud_is_lifted_by_half_of_what_is_quiet_is_lowered_as_the_parameter_says(
+    energies: list[float], lift_db: float
+) -> None:
+    points = course_db(energies, lift_db)
+    assert -lift_db - 1e-9 <= min(points) and max(points) <= lift_db / 2.0 + 1e-9
+    [(_, allowed)] = parameters(SectionLift)
+    assert allowed.about.endswith("lowered at most; a loud one is lifted by half.")
 
 
 def test_a_change_of_section_is_met_in_its_middle() -> None:

@@ -49,11 +49,13 @@ LOUDEST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SectionLift:
-    """A stage: slow gain, up to ``lift_db`` either way. Neutral at 0."""
+    """A stage: slow gain, from ``−lift_db`` to half of ``+lift_db``. Neutral at 0."""
 
     name: ClassVar[str] = "section_lift"
 
-    lift_db: float = parameter(0.8, 0.0, 1.5, "How far a section is lifted or lowered at most.")
+    lift_db: float = parameter(
+        0.8, 0.0, 1.5, "How far a quiet section is lowered at most; a loud one is lifted by half."
+    )
 
     def __post_init__(self) -> None:
         hold_ranges(self)
