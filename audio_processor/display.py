@@ -289,7 +289,7 @@ def preset_table(preset: Preset) -> Table:
     for stage in preset.stages:
         heading = stage.name
         for field, allowed in parameters(stage):
-            span = f"{allowed.low:g} … {allowed.high:g}"
+            span = str(allowed) if allowed.only else f"{allowed.low:g} … {allowed.high:g}"
             table.add_row(heading, field.name, f"{getattr(stage, field.name):g}", span)
             heading = ""
     return table

@@ -79,6 +79,7 @@ def test_one_preset_is_shown_with_every_parameter(config: Path) -> None:
     assert one["stages"]["equaliser"]["mid_q"] == 1.41
     shown = call("presets", "ours", "--config", str(config)).stdout
     assert "presence_db" in shown and "1.5" in shown and "-6 … 6" in shown
+    assert "2 or 4" in shown and "2 … 4" not in shown
 
 
 def test_a_preset_that_is_not_there_is_a_mistake_of_usage() -> None:
