@@ -39,6 +39,9 @@ LOUDNESS_TOLERANCE_LU = 0.1
 MAX_RENDERS = 4
 """A file further from the plan's loudness is rendered again, by what it was off."""
 
+MIN_FLAC_FRAMES = 16
+"""The smallest block that RFC 9639 §8.2 and FFmpeg's encoder know."""
+
 LOCAL_REFERENCE = "given"
 """The name under which a studio has the reference that a command was given."""
 
@@ -132,6 +135,7 @@ def master_file(
         source = Source(file.resolve(), file.name, file.stem, file.stat().st_size, "")
         try:
             job = _prepare(bench, source, wish, progress)
+            _hold_length(job, target, container, form)
             made = scratch / f"mastered.{container}"
             if container == "m4a":
                 mastered = _as_m4a(bench, source, job, made, progress)
@@ -218,6 +222,17 @@ def _prepare(bench: Workbench, source: Source, wish: str | None, progress: Progr
     advance = partial(progress.advance, source.track_id)
     analysis = bench.analyse(source, probed, treatment, advance)
     return _Job(probed, treatment, analysis, bench.plan(analysis, treatment))
+
+
+def _hold_length(job: _Job, target: Path, container: str, form: ExportForm) -> None:
+    """Raise ``ConfigError`` for what is too short for the container."""
+    rate_hz = job.probed.sample_rate_hz
+    frames = job.analysis.frames * (form.sample_rate_hz or rate_hz) / rate_hz
+    if container == "flac" and round(frames) < MIN_FLAC_FRAMES:
+        raise ConfigError(
+            f"{target.name}: FLAC holds no fewer than {MIN_FLAC_FRAMES} samples a channel, "
+            f"and there would be {round(frames)}: name a .wav."
+        )
 
 
 def _as_m4a(

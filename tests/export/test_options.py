@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,14 @@ def test_they_count_where_uploads_may_not_ask(
     assert told["mastering"]["preset"] == preset
     assert (told["mastering"]["reference"] is not None) is matched
     assert not any("not honoured" in warning for warning in told["warnings"])
+
+
+@pytest.mark.parametrize("frames", [1, 15, 16])
+def test_what_is_too_short_for_flac_is_refused_in_a_sentence(tmp_path: Path, frames: int) -> None:
+    with wave.open(str(tmp_path / "in.wav"), "wb") as written:
+        written.setparams((2, 2, 44_100, frames, "NONE", ""))
+        written.writeframes(b"\x00\x10" * 2 * frames)
+    done = command("master", "in.wav", "out.flac", cwd=tmp_path)
+    assert (done.returncode == 0) is (frames == 16), done.stderr
+    assert ("name a .wav" in " ".join(done.stderr.split())) is (frames < 16)
+    assert (tmp_path / "out.flac").exists() is (frames == 16)
