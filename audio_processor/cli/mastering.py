@@ -85,8 +85,11 @@ def master(
         float | None, typer.Option("--ceiling", help="True-peak ceiling in dBTP, likewise.")
     ] = None,
     bit_depth: Annotated[
-        int, typer.Option("--bit-depth", help="16 or 24 (dithered); 32 is float, wav only.")
-    ] = 24,
+        int | None,
+        typer.Option(
+            "--bit-depth", help="16 or 24 (dithered), else 24; 32 is float, wav only. No m4a's."
+        ),
+    ] = None,
     sample_rate: Annotated[
         int | None,
         typer.Option("--sample-rate", min=8000, max=384_000, help="Hz; else the source's own."),
@@ -109,7 +112,9 @@ def master(
     )
     from audio_processor.wiring import at_the_desk, open_studio, with_targets
 
-    form = export_form(bit_depth, sample_rate)
+    if bit_depth is not None and target.suffix.lower() == ".m4a":
+        raise typer.BadParameter(f"{target.name}: an m4a has no bit depth; leave out --bit-depth")
+    form = export_form(24 if bit_depth is None else bit_depth, sample_rate)
     if target.exists() and not force:
         raise typer.BadParameter(f"{target} exists; give --force to overwrite it")
     if target.exists() and target.samefile(checked(file)):

@@ -57,3 +57,10 @@ def test_what_is_too_short_for_flac_is_refused_in_a_sentence(tmp_path: Path, fra
     assert (done.returncode == 0) is (frames == 16), done.stderr
     assert ("name a .wav" in " ".join(done.stderr.split())) is (frames < 16)
     assert (tmp_path / "out.flac").exists() is (frames == 16)
+
+
+def test_a_bit_depth_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "in.wav").write_bytes(b"")
+    done = command("master", "in.wav", "out.m4a", "--bit-depth", "16", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no bit depth" in done.stderr
