@@ -123,9 +123,10 @@ def _others() -> Iterator[tuple[str, str, Verdict, bytes]]:
     refused = Reject(CORRUPT, "")
     yield "m4a", "written by hand", ONE, m4a()
     for count in (80_000_000, 0x7FFFFFFF, 0xFFFFFFFF):
-        # the index is the container's word, and these may be read as one sample
-        yield "m4a", f"{count} samples said to be there", Survive(0.0), m4a(sizes=(4, count))
-        yield "m4a", f"{count} samples of a byte", Survive(0.0), m4a(sizes=(1, count))
+        # the index is the container's word; a count of -1 is read as no more than one sample
+        said = Survive(0.0 if count == 0xFFFFFFFF else count / RATE)
+        yield "m4a", f"{count} samples said to be there", said, m4a(sizes=(4, count))
+        yield "m4a", f"{count} samples of a byte", said, m4a(sizes=(1, count))
     yield "m4a", "samples of 2 GiB", Survive(0.0), m4a(sizes=(0x7FFFFFFF, 2), media=SECOND)
     many = [(441, 441 * n) for n in range(100)]
     yield "m4a", "100 edits", Survive(1.0), m4a(edits=many)
@@ -160,11 +161,11 @@ def _others() -> Iterator[tuple[str, str, Verdict, bytes]]:
     yield "flac", "a block of 16 MB that is not there", damaged, b"fLaC\x04\xff\xff\xff" + bytes(99)
     mac = b"MAC \x96\x0f\0\0" + struct.pack("<IIIIII", 52, 24, 0, 44, 0, 0)
     ape = mac + bytes(20) + struct.pack("<HHIIIHHI", 2000, 0, 73728, 1, 10_000_000, 16, 2, RATE)
-    yield "ape", "ten million frames", Survive(0.0), ape + bytes(100)
+    yield "ape", "ten million frames", Survive(1e7 * 73_728 / RATE), ape + bytes(100)
     tta = b"TTA1" + struct.pack("<HHHIII", 1, 2, 16, RATE, 0xFFFFFFF0, 0)
-    yield "tta", "4 G samples", Survive(0.0), tta + bytes(1000)
+    yield "tta", "4 G samples", Survive(0xFFFFFFF0 / RATE), tta + bytes(1000)
     tta_1hz = b"TTA1" + struct.pack("<HHHIII", 1, 2, 16, 1, 0x7FFFFFFF, 0)
-    yield "tta", "a frame for every sample", Survive(0.0), tta_1hz + bytes(1000)
+    yield "tta", "a frame for every sample", Survive(0x7FFFFFFF), tta_1hz + bytes(1000)
     asf = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
     yield "wma", "a header of 2^62 bytes", damaged, asf + struct.pack("<QIH", 2**62, 5, 0x201)
     yield "wv", "a block of 4 GiB", damaged, b"wvpk" + struct.pack("<IH", HUGE, 0x410) + bytes(99)
@@ -197,7 +198,7 @@ def _others() -> Iterator[tuple[str, str, Verdict, bytes]]:
     yield (
         "adts",
         "frames of the smallest size",
-        Survive(0.0),
+        Survive(5000 * 1024 / RATE),
         b"\xff\xf1\x50\x80\x00\xff\xfc" * 5000,
     )
 

@@ -94,10 +94,10 @@ def _hidden() -> Iterator[tuple[str, Verdict, bytes, bytes]]:
     """What is put around a playlist to have it taken for audio."""
     refused = Reject(UNSUPPORTED)
     frames = writers.SILENT_MP3_FRAME * 115
-    yield "behind an ID3 tag", Survive(0.0, (UNSUPPORTED, CORRUPT)), writers.id3(), b""
+    yield "behind an ID3 tag", Reject(CORRUPT), writers.id3(), b""
     yield (
         "behind an ID3 tag that is longer",
-        Survive(0.0, (UNSUPPORTED, CORRUPT)),
+        Reject(CORRUPT),
         (writers.id3([writers.txxx("a", "b" * 3000)])),
         b"",
     )
@@ -165,15 +165,19 @@ def inputs() -> Iterator[HostileInput]:
         for playlist in ("m3u8", "ffconcat"):
             make = _playlist(PLAYLISTS[playlist], target)
             yield made("reference", f"{playlist} to {name}:", Reject(UNSUPPORTED), make)
-    for playlist in ("m3u8", "ffconcat", "dash", "sdp", "cue"):
+    for playlist in ("m3u8", "ffconcat", "dash", "sdp", "cue", "pls"):
         for where, verdict, before, after in _hidden():
             make = _playlist(PLAYLISTS[playlist], "{path}", before, after)
             yield made("polyglot", f"{playlist} {where}", verdict, make)
+    for playlist in ("m3u8", "ffconcat", "pls"):
+        for where, verdict, before, after in _hidden():
+            make = _playlist(PLAYLISTS[playlist], TARGETS["a server"], before, after)
+            yield made("polyglot", f"{playlist} to a server {where}", verdict, make)
     for kind in ("url", "http", "alias"):
         make = _reference_movie(kind)
         title = f"m4a whose media is elsewhere, by {kind}"
         yield made("reference", title, Reject(CORRUPT), make, "m4a")
-    yield made("reference", "reference movie", Survive(0.0), _compressed_movie, "mov")
+    yield made("reference", "reference movie", Reject(CORRUPT), _compressed_movie, "mov")
     yield made("reference", "mp3 whose cover is elsewhere", Process(3.0), _linked_cover)
     for extension in ("m3u8", "ffconcat", "mpd", "sdp", "cue"):
         make = _playlist(PLAYLISTS["m3u8"], "{name}")

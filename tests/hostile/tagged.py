@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from tests.hostile import writers
-from tests.hostile.inputs import LIMIT, HostileInput, Process, Reject, Survive, Workshop, made
+from tests.hostile.inputs import (
+    CORRUPT,
+    LIMIT,
+    HostileInput,
+    Process,
+    Reject,
+    Survive,
+    Workshop,
+    made,
+)
 
 FRAMES = writers.SILENT_MP3_FRAME * 115
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -99,7 +108,7 @@ def inputs() -> Iterator[HostileInput]:
     yield made("tags", "3000 in an m4a", whole, _tagged_m4a, "m4a")
     yield made("tags", "1000 tags one after the other", whole, writers.id3() * 1000 + FRAMES)
     lied = writers.id3([writers.txxx("a", "b")], size=2**28 - 1)
-    yield made("tags", "a tag of 256 MB that is not there", Survive(0.0), lied + FRAMES)
+    yield made("tags", "a tag of 256 MB that is not there", Reject(CORRUPT), lied + FRAMES)
     for megabytes, verdict in ((2, whole), (12, Reject(LIMIT, "tags")), (200, whole)):
         bomb = writers.id3([writers.zlib_txxx(megabytes * 2**20)])
         yield made("tags", f"a tag that swells to {megabytes} MB", verdict, bomb + FRAMES)
