@@ -381,6 +381,8 @@ KINDS: dict[str, tuple[Callable[[Stage], Effect], int]] = {
     "FFmpeg killed": (kill_ffmpeg, 3),
 }
 """What there is, and how often in proportion."""
+ROUND = sum(share for _, share in KINDS.values())
+"""Faults until each kind has had its share."""
 
 
 def poison(stage: Stage) -> None:

@@ -67,7 +67,7 @@ def judge(site: Site, uploads: list[Upload], rows: dict[str, Row]) -> Verdict:
         row = rows[upload.upload_id]
         where = f"{upload.file_name} ({row.status}, {row.error_code}, attempt {row.attempts})"
         if row.status not in ENDED:
-            verdict.stuck.append(f"{where}: never ended")
+            verdict.stuck.append(f"{where}: never ended, overdue by {row.overdue_s:.1f} s")
             continue
         expected = "failed" if upload.error_codes else "completed"
         if row.status != expected or (row.error_code or "") not in (upload.error_codes or ("",)):
@@ -142,8 +142,10 @@ def _litter(own: set[str], row: Row) -> int:
     return sum(1 for key in own if generation_of(key) not in {"", generation(row.token or "")})
 
 
-def validated(site: Site, uploads: list[Upload], chance: random.Random, count: int) -> list[str]:
-    """Run the project's ``validate`` on a sample of completed ladders; return its errors."""
+def validated(
+    site: Site, uploads: list[Upload], chance: random.Random, count: int | None
+) -> list[str]:
+    """Run the project's ``validate`` on completed ladders, all or a sample; return its errors."""
     store = open_store(
         S3Options(
             bucket=site.bucket,
@@ -154,7 +156,8 @@ def validated(site: Site, uploads: list[Upload], chance: random.Random, count: i
         )
     )
     errors = []
-    for upload in chance.sample(uploads, min(count, len(uploads))):
+    chosen = uploads if count is None else chance.sample(uploads, min(count, len(uploads)))
+    for upload in chosen:
         with tempfile.TemporaryDirectory() as name:
             report = validate(
                 StoreSource(store, f"{OUTPUT}{upload.track_id}/"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from tests.chaos.run import Story
 
+LEAST_FAULTS = 200
+LEAST_TRACKS = 500
+"""Of all databases together: a long run with less is no evidence."""
 MOST = 40
 """Complaints that are shown; where there are more, they are of one kind."""
 
@@ -25,6 +29,7 @@ def table(story: Story) -> str:
         "",
         f"  tracks {story.tracks}   ladders whole {verdict.ladders}   "
         f"ladders listened to {story.ladders_listened_to}   asked again {story.listener_retries}",
+        f"  judged by validate {story.validated}",
         f"  lost {len(verdict.lost)}   duplicated {len(verdict.duplicated)}   "
         f"stuck {len(verdict.stuck)}   broken {len(verdict.broken)}",
         f"  zombies woken {story.zombies}   requests they still sent {story.zombie_requests}   "
@@ -34,6 +39,20 @@ def table(story: Story) -> str:
     if len(verdict.complaints) > MOST:
         lines.append(f"  … and {len(verdict.complaints) - MOST} more")
     return "\n".join(lines)
+
+
+def shortfall(stories: Sequence[Story], *, require_all: bool) -> list[str]:
+    """Return what a long run lacks as evidence, in sentences."""
+    faults, tracks = sum(s.injected for s in stories), sum(s.tracks for s in stories)
+    lacks = []
+    if faults < LEAST_FAULTS:
+        lacks.append(f"{faults} faults were injected, which is fewer than {LEAST_FAULTS}")
+    if tracks < LEAST_TRACKS:
+        lacks.append(f"{tracks} tracks were given, which is fewer than {LEAST_TRACKS}")
+    impossible = sorted({kind for s in stories for kind in s.impossible})
+    if impossible and require_all:
+        lacks.append(f"not possible here: {', '.join(impossible)}")
+    return lacks
 
 
 def _recovery(seconds: list[float]) -> str:

@@ -48,7 +48,8 @@ class Wish:
     max_attempts: int = 10
     pace_s: float = 2.0
     """Mean time between faults."""
-    validated: int = 5
+    validated: int | None = None
+    """How many completed ladders ``validate`` judges; None for all of them."""
     standstill_s: float = 120.0
     """In the quiet, nothing stands still for so long that is not stuck."""
 
@@ -70,6 +71,13 @@ class Story:
     listener_retries: int = 0
     zombies: int = 0
     zombie_requests: int = 0
+    validated: int = 0
+
+    @property
+    def injected(self) -> int:
+        """Faults so far, without those of the poison: they come by themselves."""
+        return self.faults.total() - self.faults["poison"]
+
     seconds: float = 0.0
 
 
@@ -116,8 +124,7 @@ class Run:
         return kinds
 
     def done(self) -> int:
-        """Faults so far, without those of the poison: they come by themselves."""
-        return self.story.faults.total() - self.story.faults["poison"]
+        return self.story.injected
 
     def turn(self) -> None:
         """One turn of the loop."""
@@ -214,6 +221,7 @@ def chaos(wish: Wish, database: DatabaseServer, s3: S3Server, folder: Path) -> S
         _after(story, where, run, rows, listener)
         good = [u for u in given if rows[u.upload_id].status == "completed"]
         story.verdict.broken += validated(where, good, run.chance, wish.validated)
+        story.validated = len(good) if wish.validated is None else min(len(good), wish.validated)
     story.seconds = time.monotonic() - started
     return story
 
