@@ -193,7 +193,7 @@ def swallow_commit(stage: Stage) -> Effect:
 
 
 def lock_rows(stage: Stage) -> Effect:
-    """A client that locks rows in an order of its own, so that somebody meets a deadlock."""
+    """A client that holds rows for a while: whoever writes them waits. No cycle comes of it."""
     rows = sorted((row.upload_id for row in stage.watch.in_work()), reverse=True)
     if not rows:
         return Effect.NONE
@@ -203,7 +203,7 @@ def lock_rows(stage: Stage) -> Effect:
 
 
 def _hold(site: Site, upload_ids: list[str], pause_s: float) -> None:
-    with contextlib.suppress(Exception):  # being the deadlock's victim is part of the game
+    with contextlib.suppress(Exception):  # a restart or a cut may end it
         connection = site.database.connect(site.config)
         connection.autocommit = False
         cursor = connection.cursor()
@@ -368,7 +368,7 @@ KINDS: dict[str, tuple[Callable[[Stage], Effect], int]] = {
     "database restart": (restart_database, 1),
     "connections cut": (cut_connections, 2),
     "commit swallowed": (swallow_commit, 3),
-    "rows locked": (lock_rows, 2),
+    "lock waits": (lock_rows, 2),
     "S3 503": (busy, 2),
     "S3 500": (broken, 2),
     "S3 reset": (reset, 2),
