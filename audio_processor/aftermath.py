@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audio_processor.errors import NameRejected, SourceMissing
+from audio_processor.errors import NameRejected, PermanentError, SourceMissing, UploadBusy
 from audio_processor.model import FAILED, Claim
 from audio_processor.naming import track_id_of
 from audio_processor.outcome import Failed
@@ -18,6 +18,9 @@ from audio_processor.telemetry import get_logger
 from database_manager import DatabaseManager
 
 log = get_logger(__name__)
+
+_BEFORE_PUBLISHING = frozenset(kind.code for kind in PermanentError.__subclasses__())
+"""What a track fails with whose file, name or wish cannot be: found out before it is published."""
 
 
 class Aftermath:
@@ -33,25 +36,39 @@ class Aftermath:
     def bury(self, claim: Claim, failed: Failed) -> None:
         """Do both for a track whose workers all vanished: its row says so already."""
         try:
-            self.withdraw_unrecorded(claim, failed)
+            self._withdraw(claim, insist=lambda: self._insist_on_failed(claim))
         except Exception as error:  # the row is right already
             log.warning("ladder not withdrawn", upload_id=claim.upload_id, error=str(error))
         self.move_to_failed(claim, failed)
 
-    def withdraw_unrecorded(self, claim: Claim, _failed: Failed) -> None:
+    def withdraw_unrecorded(self, claim: Claim, failed: Failed) -> None:
         """Take a ladder off the air that an attempt published and did not live to record.
 
-        What an earlier run completed stays public. Raises ``StoreUnavailable``.
+        What an earlier run completed stays public. Raises ``StoreUnavailable`` and ``LeaseLost``.
         """
+        record = self._queue.find(claim.upload_id)
+        if (
+            record is not None
+            and len(record.history) < 2
+            and failed.error_code in _BEFORE_PUBLISHING
+        ):
+            return  # the first attempt, and it did not come so far
+        self._withdraw(claim, insist=lambda: self._queue.renew(claim))
+
+    def _withdraw(self, claim: Claim, *, insist: Callable[[], None]) -> None:
         from audio_processor.delivery.replace import withdraw
 
         record = self._queue.find(claim.upload_id)
-        attempts = () if record is None else record.history
-        if len(attempts) < 2 or any(attempt.outcome == "completed" for attempt in attempts):
+        if record is None or record.ever_completed:
             return
         prefix = f"{self._storage.processed_prefix}{track_id_of(claim.file_name)}/"
-        if withdraw(self._store(), prefix, claim.upload_id):
+        if withdraw(self._store(), prefix, claim.upload_id, insist=insist):
             log.warning("ladder withdrawn", upload_id=claim.upload_id, prefix=prefix)
+
+    def _insist_on_failed(self, claim: Claim) -> None:
+        record = self._queue.find(claim.upload_id)
+        if record is None or record.status != FAILED:
+            raise UploadBusy(f"Upload {claim.upload_id} was made pending again meanwhile.")
 
     def move_to_failed(self, claim: Claim, _failed: Failed) -> None:
         """Move the raw object aside, unless another upload still needs the same one."""

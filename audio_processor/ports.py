@@ -89,8 +89,12 @@ class ObjectStore(Protocol):
         Raises ``SourceMissing`` when neither key exists.
         """
 
-    def delete(self, key: str) -> None:
-        """Delete the object; deleting what is not there is fine."""
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        """Delete the object; deleting what is not there is fine.
+
+        With ``version`` only that one: raises ``ObjectChanged``, and deletes nothing, where
+        another is there. A store that cannot do it deletes what there is.
+        """
 
     def describe(self) -> str:
         """Where this store is, for messages: never a credential."""

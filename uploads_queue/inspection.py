@@ -274,6 +274,7 @@ def _record(row: Row[Any]) -> UploadRecord:
         output_key=row.output_key,
         mastering=row.mastering,
         summary=history.load_summary(row.result) if row.processing_status == COMPLETED else None,
+        ever_completed=row.result is not None or row.processing_status == COMPLETED,
         history=history.load_history(row.history),
     )
 

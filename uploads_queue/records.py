@@ -63,6 +63,8 @@ class UploadRecord:
     """What the upload asks of its mastering: a preset's name or JSON; None where nothing."""
     summary: TrackSummary | None
     """None unless completed, even where what an earlier run made is still public."""
+    ever_completed: bool
+    """Whether it has ever completed, and what it made then is public: a reset changes nothing."""
     history: tuple[Attempt, ...]
 
 

@@ -9,14 +9,14 @@ hold the old master still find everything. The next attempt deletes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from audio_processor.delivery.generation import is_written_once
 from audio_processor.delivery.metadata import METADATA_NAME
 from audio_processor.delivery.playlist import PLAYLIST_NAME
-from audio_processor.errors import LimitExceeded, SourceMissing
+from audio_processor.errors import LimitExceeded, ObjectChanged, SourceMissing
 from audio_processor.ports import ObjectStore
 
 LEFTOVERS_NAME = "leftovers.json"
@@ -54,12 +54,17 @@ def former(store: ObjectStore, prefix: str) -> Former:
     return Former(live, tuple(dict.fromkeys(dead)))
 
 
-def withdraw(store: ObjectStore, prefix: str, upload_id: str) -> bool:
+def withdraw(
+    store: ObjectStore, prefix: str, upload_id: str, *, insist: Callable[[], None]
+) -> bool:
     """Take away the upload's master, if it has one: no listener is led to its ladder any more.
 
-    Another upload's, which metadata.json tells, is left alone. Raises ``StoreUnavailable``.
+    Another upload's, which metadata.json tells, is left alone. ``insist`` raises where the row
+    is no longer the caller's to fail. It is asked after the master was looked at, and only that
+    master is deleted: whoever gets the row later publishes another. Raises ``StoreUnavailable``.
     """
-    if store.version(prefix + PLAYLIST_NAME) is None:
+    version = store.version(prefix + PLAYLIST_NAME)
+    if version is None:
         return False
     try:
         told = json.loads(_read(store, prefix + METADATA_NAME) or "{}")
@@ -67,7 +72,11 @@ def withdraw(store: ObjectStore, prefix: str, upload_id: str) -> bool:
         return False
     if not isinstance(told, dict) or told.get("upload_id") != upload_id:
         return False
-    store.delete(prefix + PLAYLIST_NAME)
+    insist()
+    try:
+        store.delete(prefix + PLAYLIST_NAME, version=version)
+    except ObjectChanged:  # published since, by an attempt after this one
+        return False
     return True
 
 

@@ -168,12 +168,16 @@ class FolderStore:
                 f"Neither {quoted(source_key)} nor {quoted(target_key)} is in {self.describe()}."
             )
 
-    def delete(self, key: str) -> None:
-        """Delete the file; deleting what is not there is fine."""
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        """Delete the file, or only this version; deleting what is not there is fine."""
         path = self._path(key)
         if self.size(key) is None:
             return
-        with os_errors_named(f"Cannot delete {quoted(key)} in {self.describe()}"):
+        over = None if version is None else Over(version)
+        with (
+            os_errors_named(f"Cannot delete {quoted(key)} in {self.describe()}"),
+            self._renaming(key, over, None),
+        ):
             path.unlink(missing_ok=True)
             sync_folder(path.parent)
 

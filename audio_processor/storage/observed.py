@@ -99,10 +99,10 @@ class ObservedStore:
         with self._timed("move"):
             self._store.move(source_key, target_key)
 
-    def delete(self, key: str) -> None:
-        """Delete the object."""
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        """Delete the object, or only this version."""
         with self._timed("delete"):
-            self._store.delete(key)
+            self._store.delete(key, version=version)
 
     def describe(self) -> str:
         """Where this store is, for messages."""

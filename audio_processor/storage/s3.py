@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from botocore.exceptions import ClientError
-
 from audio_processor.errors import SourceMissing, StoreUnavailable
 from audio_processor.ports import ByteProgress, Over
 from audio_processor.storage.files import quoted
@@ -19,7 +17,7 @@ from audio_processor.storage.keys import checked_key
 from audio_processor.storage.observed import Observe, unobserved
 from audio_processor.storage.options import S3Options
 from audio_processor.storage.s3_calls import S3Calls
-from audio_processor.storage.s3_errors import code_of
+from audio_processor.storage.s3_conditions import delete
 from audio_processor.storage.s3_read import download, etag_of, facts_of, ping, read_whole
 from audio_processor.storage.s3_write import attributes, copy, put, upload
 
@@ -117,14 +115,6 @@ class S3Store:
             )
         self.delete(source)
 
-    def delete(self, key: str) -> None:
-        """Delete the object; deleting what is not there is fine."""
-
-        def attempt() -> None:
-            try:
-                self._calls.client.delete_object(Bucket=self._options.bucket, Key=key)
-            except ClientError as error:
-                if code_of(error) != "NoSuchKey":  # AWS says nothing of it, others do
-                    raise
-
-        self._calls.run("DeleteObject", checked_key(key), attempt)
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        """Delete the object, or only this version; deleting what is not there is fine."""
+        delete(self._calls, checked_key(key), version)

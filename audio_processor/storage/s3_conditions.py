@@ -41,7 +41,7 @@ def write_over(calls: S3Calls, operation: str, key: str, over: Over | None, send
     if over.version is not None:
         if _written_over(calls, operation, key, over.version, send):
             return
-        _delete(calls, key, over.version)
+        delete(calls, key, over.version)
     try:
         calls.run(operation, key, lambda: _asked(send, _NOTHING))
     except _NotTaken:
@@ -60,23 +60,33 @@ def _written_over(calls: S3Calls, operation: str, key: str, version: str, send: 
     return calls.knows_versions
 
 
+def _asked_to(attempt: Callable[..., None], version: str) -> None:
+    with _not_taken():
+        attempt(IfMatch=version)
+
+
 def _asked(send: Send, condition: dict[str, Any]) -> None:
     with _not_taken():
         send(condition)
 
 
-def _delete(calls: S3Calls, key: str, version: str) -> None:
-    """Delete the version, if it is still there."""
+def delete(calls: S3Calls, key: str, version: str | None = None) -> None:
+    """Delete the object, or the version if it is still there: raises ``ObjectChanged`` if not."""
 
     def attempt(**condition: str) -> None:
         try:
             calls.client.delete_object(Bucket=calls.options.bucket, Key=key, **condition)
         except ClientError as error:
-            if code_of(error) != "NoSuchKey":
+            if code_of(error) != "NoSuchKey":  # AWS says nothing of it, others do
                 raise
 
+    if version is None or not calls.knows_conditions:
+        calls.run("DeleteObject", key, attempt)
+        return
     try:
-        calls.run("ConditionalDelete", key, lambda: attempt(IfMatch=version))
+        calls.run("ConditionalDelete", key, lambda: _asked_to(attempt, version))
+    except _NotTaken:
+        calls.run("DeleteObject", key, attempt)
     except ObjectChanged:
         # Swift compares an object made of parts by another tag than the one it tells of
         if etag_of(calls, key) != version:

@@ -28,6 +28,7 @@ class MemoryStore:
     writes_left: int | None = None
     at_each_change: Callable[[], None] = lambda: None
     before_each_put: Callable[[str], None] = lambda _key: None
+    before_each_delete: Callable[[str], None] = lambda _key: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ping(self) -> None: ...
@@ -80,8 +81,11 @@ class MemoryStore:
     def move(self, source_key: str, target_key: str) -> None:
         raise AssertionError("publishing moves nothing")
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, version: str | None = None) -> None:
+        self.before_each_delete(key)
         with self._lock:
+            if version is not None and self.version(key) not in {None, version}:
+                raise ObjectChanged(f"{key} is another's.")
             self.objects.pop(key, None)
             self.log.append(("delete", key))
             self.at_each_change()

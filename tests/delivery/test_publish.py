@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -297,11 +298,38 @@ def test_a_withdrawn_ladder_has_no_master_and_another_uploads_stays(packaged: Pa
     store = MemoryStore()
     put(packaged, store)
     upload_id = packaged.metadata["upload_id"]
-    assert not withdraw(store, PREFIX, "another")
+    asked: list[bool] = []
+    insist = partial(asked.append, True)
+    assert not withdraw(store, PREFIX, "another", insist=insist)
     assert MASTER in store.objects
-    assert withdraw(store, PREFIX, upload_id)
+    assert not asked
+    assert withdraw(store, PREFIX, upload_id, insist=insist)
     assert MASTER not in store.objects
-    assert not withdraw(store, PREFIX, upload_id)
+    assert asked
+    assert not withdraw(store, PREFIX, upload_id, insist=insist)
+
+
+def test_who_has_lost_the_row_withdraws_nothing(packaged: Package) -> None:
+    store = MemoryStore()
+    put(packaged, store)
+    with pytest.raises(LeaseLost):
+        withdraw(store, PREFIX, packaged.metadata["upload_id"], insist=lease_lost)
+    assert MASTER in store.objects
+
+
+def test_a_ladder_published_while_the_last_one_was_withdrawn_stays(packaged: Package) -> None:
+    """A worker is stopped right before it deletes, and wakes when the next attempt is done."""
+    store = MemoryStore()
+    put(packaged, store)
+    late = iter([True])
+
+    def meanwhile(_key: str) -> None:
+        if next(late, False):  # publishing deletes as well
+            put(packaged, store, "two")
+
+    store.before_each_delete = meanwhile
+    assert not withdraw(store, PREFIX, packaged.metadata["upload_id"], insist=lambda: None)
+    assert {generation(store, name) for name in reached(store)} == {"two"}
 
 
 @pytest.mark.parametrize("bad", ["", "UPPER", "a/b", "a" * 33])

@@ -108,6 +108,18 @@ def test_deleted_is_gone_and_deleting_again_is_fine(store: ObjectStore) -> None:
     assert store.size("k") is None
 
 
+def test_only_the_version_that_is_named_is_deleted(store: ObjectStore) -> None:
+    put(store, "k", b"old")
+    old = store.version("k")
+    put(store, "k", b"new")
+    with pytest.raises(ObjectChanged):
+        store.delete("k", version=old)
+    assert get(store, "k") == b"new"
+    store.delete("k", version=store.version("k"))
+    assert store.size("k") is None
+    store.delete("never/was", version=old)
+
+
 # ── limits ───────────────────────────────────────────────────────────────────────────────
 
 

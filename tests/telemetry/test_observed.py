@@ -380,7 +380,7 @@ def test_disk_full_is_an_error_of_the_store() -> None:
     from audio_processor.storage.observed import ObservedStore
 
     class Full:
-        def delete(self, _key: str) -> None:
+        def delete(self, _key: str, *, version: str | None = None) -> None:
             raise DiskFull("no room")
 
     metrics = Metrics()
