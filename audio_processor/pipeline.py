@@ -112,6 +112,7 @@ class _Track:
                 progress=lambda _bytes: self.job.check(),
             )
         except SourceMissing as error:
+            self.line.store.ping()  # it knows by now of a refusal that looks like this
             raise SourceMissing(
                 f"{printable(name)} is not where uploads lie, in {storage.raw_prefix!r}. "
                 "Upload it again."

@@ -39,7 +39,11 @@ class ObjectStore(Protocol):
     """
 
     def ping(self) -> None:
-        """Return if the store answers: one request, not repeated. Raises ``StoreUnavailable``."""
+        """Return if the store answers: one request, not repeated. Raises ``StoreUnavailable``.
+
+        A store that says of a forbidden object that it is missing, and has said so of a download,
+        also tries whether it may be read from at all.
+        """
 
     def size(self, key: str) -> int | None:
         """Bytes of the object, or None where there is none (or we may not see it)."""

@@ -132,6 +132,7 @@ def open_store(settings: Settings, observe: Observe | None = None) -> ObjectStor
             sse_kms_key_id=storage.sse_kms_key_id,
             checksum_mode=storage.checksum_mode,
             storage_class=storage.storage_class,
+            probe_key=f"{storage.processed_prefix}.probe",
             part_size_bytes=storage.part_size_mib * 1024**2,
             max_concurrency=storage.max_concurrency,
             connect_timeout_s=storage.connect_timeout_s,

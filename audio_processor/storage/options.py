@@ -50,6 +50,8 @@ class S3Options:
     checksum_mode: Literal["when_required", "when_supported"] = "when_required"
     """``when_supported`` adds CRC32 to every PUT; Ceph RGW 16 and rclone answer that with 411."""
     storage_class: str | None = None
+    probe_key: str = "ping"
+    """An object of our own that need not be there; what a ping asks for."""
     part_size_bytes: int = 8 * MIB
     max_concurrency: int = 4
     """Parts of one object under way at once."""

@@ -2,12 +2,12 @@
 
 Needs s3:GetObject, s3:PutObject and s3:DeleteObject on ``bucket/*`` and nothing else. There
 is no HeadObject here: its answers have no body, so that a missing key, a missing bucket and a
-wrong secret look alike; a read of one byte tells them apart.
+wrong secret look alike; a read of one byte tells them apart. A missing key and a refused one look
+alike even then: an object of our own, which is there for certain, tells which it was.
 """
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from audio_processor.errors import SourceMissing, StoreUnavailable
@@ -18,11 +18,9 @@ from audio_processor.storage.observed import Observe, unobserved
 from audio_processor.storage.options import S3Options
 from audio_processor.storage.s3_calls import S3Calls
 from audio_processor.storage.s3_conditions import delete
+from audio_processor.storage.s3_errors import was_refused
 from audio_processor.storage.s3_read import download, etag_of, facts_of, ping, read_whole
 from audio_processor.storage.s3_write import attributes, copy, put, upload
-
-PING_KEY = "ping"
-"""An object that need not be there: without s3:ListBucket any other would do as well."""
 
 
 class S3Store:
@@ -31,6 +29,8 @@ class S3Store:
     def __init__(self, options: S3Options, observe: Observe = unobserved) -> None:
         self._options = options
         self._calls = S3Calls(options, observe)
+        self._in_doubt = False
+        """Whether a download was refused: perhaps there is nothing, perhaps we may not read."""
 
     def __repr__(self) -> str:
         return f"S3Store({self.describe()})"
@@ -40,9 +40,27 @@ class S3Store:
         return f"s3://{self._options.bucket} at {self._calls.endpoint}"
 
     def ping(self) -> None:
-        """Return if S3 answers a request for an object, whether it is there or not."""
-        with contextlib.suppress(SourceMissing):
-            ping(self._calls, PING_KEY)
+        """Return if S3 answers a request for an object, whether it is there or not.
+
+        Once a download was refused, only if it gives back what it has taken.
+        """
+        try:
+            ping(self._calls, self._options.probe_key)
+        except SourceMissing:
+            if self._in_doubt:
+                self._insist_on_reading()
+
+    def _insist_on_reading(self) -> None:
+        """Raise ``StoreUnavailable`` where an object that is there cannot be read."""
+        key = self._options.probe_key
+        self.write(b"", key, content_type="text/plain")
+        try:
+            ping(self._calls, key)
+        except SourceMissing as error:
+            raise StoreUnavailable(
+                f"{self.describe()} took {quoted(key)} and does not give it back: the credentials "
+                "lack s3:GetObject, or kms:Decrypt on the bucket's key."
+            ) from error
 
     def size(self, key: str) -> int | None:
         """Bytes of the object, or None where there is none or we may not see it."""
@@ -57,7 +75,11 @@ class S3Store:
         self, key: str, target: Path, *, max_bytes: int, progress: ByteProgress | None = None
     ) -> int:
         """Fetch the object in parts, all of one version of it."""
-        return download(self._calls, checked_key(key), target, max_bytes, progress)
+        try:
+            return download(self._calls, checked_key(key), target, max_bytes, progress)
+        except SourceMissing as error:
+            self._in_doubt |= was_refused(error)
+            raise
 
     def read(self, key: str, *, max_bytes: int) -> bytes:
         """Return a small object whole."""

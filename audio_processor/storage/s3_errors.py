@@ -59,6 +59,7 @@ _EXPIRED = Meaning("the credentials of access key {key_id} have expired")
 _REFUSED = Meaning("the access key {key_id} may not do this in bucket {bucket}")
 _REGION = Meaning("bucket {bucket} is in another region than {region}; check region and endpoint")
 _NOT_THERE = Meaning("there is no such object", SourceMissing)
+_KMS = Meaning("the KMS key is missing, disabled or not for the access key {key_id}")
 _NOT_SEEN = Meaning(
     "there is no such object, or the access key {key_id} may not read it "
     "(without s3:ListBucket the server does not say which)",
@@ -74,7 +75,6 @@ _SLOW = Meaning("{endpoint} did not answer in time", transient=True)
 _CUT = Meaning("the connection broke", transient=True)
 _ARCHIVED = Meaning("the object is archived; restore it first")
 _CLOCK = Meaning("this machine's clock and the server's differ too much")
-_KMS = Meaning("the KMS key is missing, disabled or not for the access key {key_id}")
 
 _READ_CODES = {"AccessDenied": _NOT_SEEN, "NoSuchKey": _NOT_THERE}
 """What these codes mean as the answer to GetObject only."""
@@ -192,6 +192,11 @@ def counted(operation: str, error: BaseException) -> str | None:
     return code if code in _CODES or not isinstance(error, boto.ClientError) else "other"
 
 
+def was_refused(error: SourceMissing) -> bool:
+    """Say whether the object may be there all the same: S3 has refused, not looked."""
+    return error.__cause__ is not None and code_of(error.__cause__) == "AccessDenied"
+
+
 def is_transient(error: BaseException) -> bool:
     """Say whether the same request may fare better in a moment."""
     return isinstance(error, FOREIGN) and _meaning("", error).transient
@@ -216,7 +221,7 @@ def _meaning(operation: str, error: BaseException) -> Meaning:
     if isinstance(error, boto.ClientError):
         code = code_of(error)
         if operation == "GetObject" and code in _READ_CODES:
-            return _READ_CODES[code]
+            return _KMS if _names_kms(error) else _READ_CODES[code]
         if operation in _WRITES and code in _WRITE_CODES:
             return _WRITE_CODES[code]
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -225,3 +230,8 @@ def _meaning(operation: str, error: BaseException) -> Meaning:
         if isinstance(error, kind):
             return meaning
     return _UNKNOWN
+
+
+def _names_kms(error: boto.ClientError) -> bool:
+    """Whether it is the key that was refused: then the object is there."""
+    return "kms:Decrypt" in str(error.response.get("Error", {}).get("Message"))

@@ -55,9 +55,14 @@ def ping(calls: S3Calls, key: str) -> None:
     """Ask for an object once. Raises ``SourceMissing`` where there is none."""
 
     def attempt() -> None:
-        response = calls.client.get_object(
-            Bucket=calls.options.bucket, Key=key, Range=Span(0, 1).header
-        )
+        try:
+            response = calls.client.get_object(
+                Bucket=calls.options.bucket, Key=key, Range=Span(0, 1).header
+            )
+        except ClientError as error:
+            if code_of(error) == "InvalidRange":
+                return  # it is there, and empty
+            raise
         response["Body"].close()
 
     calls.run("GetObject", key, attempt, _ONCE)

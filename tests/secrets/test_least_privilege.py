@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from audio_processor import AudioProcessor, Settings
-from audio_processor.errors import ConfigError
-from audio_processor.model import COMPLETED, FAILED
+from audio_processor.errors import ConfigError, StoreUnavailable
+from audio_processor.model import COMPLETED, FAILED, PENDING
 from database_manager import DatabaseManager
 from tests.queue.backend import CUSTOMERS_TABLE
 from tests.secrets.page import allowed_actions, statements
@@ -194,8 +194,6 @@ def test_an_upload_in_parts_that_fails_may_not_be_aborted_and_that_is_all(
     house: House, tmp_path: Path
 ) -> None:
     """Its parts stay, for the lifecycle rule; what is told is why it failed, not that."""
-    from audio_processor.errors import StoreUnavailable
-
     big = tmp_path / "big.wav"
     big.write_bytes(bytes(11 * 2**20))
     house.guard.fail_part = 2
@@ -218,3 +216,19 @@ def test_a_worker_without_the_right_to_write_fails_no_track(
     record = house.processor.find(upload_id)
     assert record.status != FAILED and record.error_code == "store_unavailable"
     assert "may not do this in bucket" in (record.error_message or "")
+
+
+def test_a_worker_that_may_no_longer_read_fails_no_track(house: House, short_track: Path) -> None:
+    """Refused and missing are one answer; an object of the worker's own tells which it was."""
+    upload_id = house.processor.enqueue(short_track)
+    house.processor.queue.insert("lost", "never-uploaded.wav")
+    house.guard.allowed -= {"s3:GetObject"}
+    house.processor.process_pending_tracks()
+    for waiting in (upload_id, "lost"):
+        record = house.processor.find(waiting)
+        assert (record.status, record.attempts) == (PENDING, 0)
+    with pytest.raises(StoreUnavailable, match=r"s3:GetObject, or kms:Decrypt"):
+        house.processor.store.ping()
+    house.guard.allowed |= {"s3:GetObject"}
+    house.processor.store.ping()
+    assert house.processor.store.size("mwonya_audio_tracks/.probe") == 0

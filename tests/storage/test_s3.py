@@ -330,6 +330,66 @@ def test_without_list_bucket_a_missing_object_is_source_missing(
     assert proxy.pending == 0
 
 
+def reading(seen: Seen) -> bool:
+    return seen.method == "GET"
+
+
+def test_a_ping_asks_once_and_a_refusal_is_an_answer(
+    s3_store: ObjectStore, proxy: FlakyProxy
+) -> None:
+    proxy.inject(s3_error(403, "AccessDenied"), when=reading)
+    s3_store.ping()
+    assert [seen.method for seen in proxy.seen] == ["GET"]
+
+
+def test_a_plain_missing_object_raises_no_doubt(
+    s3_store: ObjectStore, proxy: FlakyProxy, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceMissing):
+        s3_store.download("k", tmp_path / "t", max_bytes=1)
+    s3_store.ping()
+    assert {seen.method for seen in proxy.seen} == {"GET"}
+
+
+def test_after_a_refused_download_a_ping_tells_whether_anything_may_be_read(
+    s3_options: S3Options, proxy: FlakyProxy, tmp_path: Path
+) -> None:
+    store = open_store(replace(s3_options, probe_key="ours/.probe"))
+    proxy.weather = lambda seen: s3_error(403, "AccessDenied") if reading(seen) else None
+    with pytest.raises(SourceMissing):
+        store.download("k", tmp_path / "t", max_bytes=1)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"'ours/\.probe'.*s3:GetObject"):
+            store.ping()
+    proxy.weather = lambda _: None
+    before = len(proxy.seen)
+    store.ping()
+    store.ping()
+    assert [seen.method for seen in proxy.seen[before:]] == ["GET", "GET"]
+
+
+def test_a_missing_object_that_is_refused_leaves_a_probe_and_no_complaint(
+    s3_store: ObjectStore, proxy: FlakyProxy, tmp_path: Path
+) -> None:
+    proxy.inject(*[s3_error(403, "AccessDenied")] * 2, when=reading)
+    with pytest.raises(SourceMissing):
+        s3_store.download("k", tmp_path / "t", max_bytes=1)
+    s3_store.ping()
+    s3_store.ping()
+    assert [seen.method for seen in proxy.seen] == ["GET", "GET", "PUT", "GET", "GET"]
+
+
+def test_a_refusal_that_names_the_encryption_key_is_no_missing_source(
+    s3_store: ObjectStore, proxy: FlakyProxy, tmp_path: Path
+) -> None:
+    """Only what is there can be encrypted."""
+    says = "User: arn:aws:iam::1:user/w is not authorized to perform: kms:Decrypt on the resource"
+    xml = f"<Error><Code>AccessDenied</Code><Message>{says}</Message></Error>"
+    proxy.inject(Answer(403, xml.encode(), {"Content-Type": "application/xml"}))
+    with pytest.raises(StoreUnavailable, match="KMS key"):
+        s3_store.download("k", tmp_path / "t", max_bytes=1)
+
+
 def test_access_denied_on_a_write_is_no_missing_source(
     s3_store: ObjectStore, proxy: FlakyProxy
 ) -> None:
