@@ -297,7 +297,7 @@ class DatabaseManager:
         )
 
     def file_needed_elsewhere(self, upload_id: str, file_name: str) -> bool:
-        """Return whether an open upload other than this one has the same file."""
+        """Return whether another upload that is open or has completed has the same file."""
         return self._look_up(
             lambda connection: inspection.is_needed_by_another(connection, upload_id, file_name),
             file_name,

@@ -165,14 +165,14 @@ def status(connection: Connection) -> QueueStatus:
 
 
 def is_needed_by_another(connection: Connection, upload_id: str, file_name: str) -> bool:
-    """Return whether another open track has this very file name."""
+    """Return whether another track that is open or has completed has this very file name."""
     columns = uploads(connection.dialect.name).c
     others = connection.execute(
         select(columns.file_name).where(
             columns.file_name == file_name,
             columns.upload_id != upload_id,
             columns.upload_type == TRACK,
-            columns.processing_status.in_([PENDING, PROCESSING]),
+            columns.processing_status.in_([PENDING, PROCESSING, COMPLETED]),
         )
     )
     return file_name in others.scalars()

@@ -129,7 +129,7 @@ def test_a_name_is_found_exactly_and_the_open_one_first(
     assert queue.find("nobody.mp3") is None
 
 
-def test_a_file_that_another_open_upload_has_is_still_needed(
+def test_a_file_that_another_upload_works_on_or_was_made_of_is_still_needed(
     queue: DatabaseManager, backend: Backend
 ) -> None:
     queue.insert("a", "song.mp3")
@@ -138,6 +138,8 @@ def test_a_file_that_another_open_upload_has_is_still_needed(
     assert not queue.file_needed_elsewhere("a", "song.mp3")
     queue.insert("c", "song.mp3")
     assert queue.file_needed_elsewhere("a", "song.mp3")
+    backend.set("c", "processing_status", "'completed'")
+    assert queue.file_needed_elsewhere("a", "song.mp3"), "a completed track keeps its upload"
     backend.set("c", "processing_status", "'failed'")
     assert not queue.file_needed_elsewhere("a", "song.mp3")
 
