@@ -6,8 +6,8 @@ TRACK ?=
 SEED ?=
 
 .PHONY: help setup setup-dev servers browser prometheus dashboard fdkaac kubernetes run test check \
-  format lint types imports music corpus bench bench-throughput bench-queue regress acceptance \
-  lock audit docs image-test chaos clean
+  format lint types imports music corpus bench bench-throughput bench-queue bench-reference regress \
+  acceptance lock audit docs image-test chaos clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-throughput: setup-dev servers corpus  ## audio per second and use of the c
 
 bench-queue: setup-dev servers  ## claims per second and latency on a million rows, by 64 workers (ROWS=…)
 	@$(PY) -m bench.queue $(if $(ROWS),--rows $(ROWS))
+
+bench-reference: setup-dev corpus  ## matching on real pairs, beside Matchering as a program of its own
+	@$(PY) -m bench.reference
 
 regress: setup-dev corpus  ## every preset against its goldens; UPDATE_GOLDENS=1 writes them anew
 	@$(PY) -m bench.regress
