@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audio_processor.delivery.replace import LEFTOVERS_NAME
 from audio_processor.delivery.validate import Expectations, validate
 from audio_processor.delivery.validate_sources import StoreSource
 from audio_processor.job import generation
@@ -21,6 +22,7 @@ from tests.chaos.faults import Zombie
 from tests.chaos.listener import generation_of, ladder_names
 from tests.chaos.site import FAILED, OUTPUT, RAW, Site
 from tests.chaos.watch import ENDED, Row
+from tests.servers.flaky_proxy import Seen
 
 SOUND_TOLERANCE_LU = 0.5
 """Tracks of two seconds: what is judged here is wholeness, not mastering."""
@@ -185,3 +187,46 @@ def zombie_requests(site: Site, zombies: list[Zombie], rows: dict[str, Row]) -> 
             if seen.method in {"PUT", "POST"} and any(each in seen.path for each in lost)
         ]
     return found
+
+
+def overwrites(site: Site, zombies: list[Zombie], rows: dict[str, Row]) -> list[str]:
+    """Return what woken workers sent of lost attempts under names that attempts share, and that
+    would have succeeded whatever is there by now: a write without a condition.
+
+    With one, the store refuses it once another attempt has written (what is there in the end is
+    held by ``judge``). Of tracks that the same process took up again it cannot be told whose a
+    request is: these are left out.
+    """
+    by_name = {row.file_name: row for row in rows.values()}
+    found = []
+    for zombie in zombies:
+        lost = [
+            f"/{OUTPUT}{name.rpartition('.')[0]}/"
+            for name, token in zombie.held.items()
+            if token != by_name[name].token and _attempts_of(zombie.pid, by_name[name]) == 1
+        ]
+        found += [
+            f"slot {zombie.slot}, woken: {seen.method} {seen.path}"
+            for seen in site.doors[zombie.slot].seen[zombie.requests_before :]
+            if any(folder in seen.path for folder in lost) and unconditional(seen)
+        ]
+    return found
+
+
+def _attempts_of(pid: int, row: Row) -> int:
+    ids = [attempt["worker_id"] for attempt in json.loads(row.history or "[]")]
+    return sum(f"-{pid}-" in worker for worker in ids)
+
+
+def unconditional(seen: Seen) -> bool:
+    """Whether this makes an object of a fixed name, whatever is there.
+
+    Not the list of what is to be swept: every attempt writes it before it publishes.
+    """
+    name = seen.path.rpartition("/")[2]
+    if generation_of(name) or name == LEFTOVERS_NAME:
+        return False
+    makes = (seen.method == "PUT" and "partNumber" not in seen.query) or (
+        seen.method == "POST" and "uploadId" in seen.query
+    )
+    return makes and not {"if-match", "if-none-match"} & seen.headers.keys()

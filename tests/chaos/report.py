@@ -29,7 +29,8 @@ def table(story: Story) -> str:
         "",
         f"  tracks {story.tracks}   ladders whole {verdict.ladders}   "
         f"ladders listened to {story.ladders_listened_to}   asked again {story.listener_retries}",
-        f"  judged by validate {story.validated}",
+        f"  judged by validate {story.validated}   "
+        f"longest overdue beside an idle worker {story.overdue_s:.1f} s",
         f"  lost {len(verdict.lost)}   duplicated {len(verdict.duplicated)}   "
         f"stuck {len(verdict.stuck)}   broken {len(verdict.broken)}",
         f"  zombies woken {story.zombies}   requests they still sent {story.zombie_requests}   "

@@ -21,9 +21,10 @@ from pathlib import Path
 from audio_processor import AudioProcessor, Settings
 from tests.chaos.faults import KINDS, POISON, Effect, Stage, poison
 from tests.chaos.fleet import Fleet, fleet, health, strays
-from tests.chaos.judge import Upload, Verdict, judge, validated, zombie_requests
+from tests.chaos.judge import Upload, Verdict, judge, overwrites, validated, zombie_requests
 from tests.chaos.listener import Listener
 from tests.chaos.music import track
+from tests.chaos.overdue import Overdue
 from tests.chaos.site import DRAIN_S, RAW, READ_TIMEOUT_S, Site, site
 from tests.chaos.watch import ENDED, Row, Watch
 from tests.servers.database import DatabaseServer
@@ -33,6 +34,9 @@ TICK_S = 0.05
 STARTING_S = 10.0
 LEAD = 0.1
 """How far the faults may be ahead of the work, as a part of all."""
+RESTARTED_S = 45.0
+"""After the last fault, until servers, breakers (which wait longer each time) and workers are
+themselves again."""
 EXIT_GRACE_S = DRAIN_S + 3 * READ_TIMEOUT_S
 """What a pod would be given: the drain, and the requests that are under way at its end."""
 
@@ -72,6 +76,8 @@ class Story:
     zombies: int = 0
     zombie_requests: int = 0
     validated: int = 0
+    overdue_s: float = 0.0
+    """The longest that a row lay in the quiet with its lease run out and a worker idle."""
 
     @property
     def injected(self) -> int:
@@ -97,6 +103,7 @@ class Run:
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._number = itertools.count()
         self._bag: list[str] = []
+        self.overdue = Overdue()
 
     def later(self, seconds: float, what: Callable[[], object]) -> None:
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._number), what))
@@ -146,13 +153,28 @@ class Run:
     def quiet(self) -> bool:
         """Let everything end by itself; return whether it did, or stood still before."""
         moved_at, progress = time.monotonic(), self.progress()
+        calm_at, struck = moved_at + RESTARTED_S, self.done()
         while self._due or not self.all_ended():
             self.turn()
             if self.progress() > progress:
                 moved_at, progress = time.monotonic(), self.progress()
             if time.monotonic() - moved_at > self.wish.standstill_s:
                 break
+            if self._due or self.done() > struck:  # somebody sleeps yet, or a trap has sprung
+                calm_at, struck = time.monotonic() + RESTARTED_S, self.done()
+            if time.monotonic() > calm_at:
+                self.overdue.look(time.monotonic(), self.watch.rows.values(), idle=self.idle())
         return self.all_ended()
+
+    def idle(self) -> bool:
+        """Whether some worker has been up for a while and has nothing in work."""
+        return any(
+            time.monotonic() - member.born_at > STARTING_S
+            and not member.frozen
+            and member.told_to is None
+            and not self.watch.in_work(member.pid)
+            for member in self.workers.members()
+        )
 
     def progress(self) -> float:
         """How many of the rows have ended, 0…1."""
@@ -245,6 +267,10 @@ def _after(story: Story, where: Site, run: Run, rows: dict[str, Row], listener: 
     story.ladders_listened_to = listener.ladders_seen
     story.listener_alive = listener.alive_to_the_end
     story.listener_retries = listener.retries
+    verdict.stuck += run.overdue.stuck
+    story.overdue_s = run.overdue.longest_s
+    written = overwrites(where, run.stage.zombies, rows)
+    verdict.broken += [f"a lost attempt wrote under a fixed name: {what}" for what in written]
     story.zombies = len(run.stage.zombies)
     story.zombie_requests = len(zombie_requests(where, run.stage.zombies, rows))
 
