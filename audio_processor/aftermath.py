@@ -15,7 +15,7 @@ from audio_processor.outcome import Failed
 from audio_processor.ports import ObjectStore
 from audio_processor.settings import StorageSettings
 from audio_processor.telemetry import get_logger
-from database_manager import DatabaseManager
+from database_manager import DatabaseManager, UploadRecord
 
 log = get_logger(__name__)
 
@@ -36,7 +36,8 @@ class Aftermath:
     def bury(self, claim: Claim, failed: Failed) -> None:
         """Do both for a track whose workers all vanished: its row says so already."""
         try:
-            self._withdraw(claim, insist=lambda: self._insist_on_failed(claim))
+            record = self._queue.find(claim.upload_id)
+            self._withdraw(claim, record, insist=lambda: self._insist_on_failed(claim))
         except Exception as error:  # the row is right already
             log.warning("ladder not withdrawn", upload_id=claim.upload_id, error=str(error))
         self.move_to_failed(claim, failed)
@@ -53,12 +54,13 @@ class Aftermath:
             and failed.error_code in _BEFORE_PUBLISHING
         ):
             return  # the first attempt, and it did not come so far
-        self._withdraw(claim, insist=lambda: self._queue.renew(claim))
+        self._withdraw(claim, record, insist=lambda: self._queue.renew(claim))
 
-    def _withdraw(self, claim: Claim, *, insist: Callable[[], None]) -> None:
+    def _withdraw(
+        self, claim: Claim, record: UploadRecord | None, *, insist: Callable[[], None]
+    ) -> None:
         from audio_processor.delivery.replace import withdraw
 
-        record = self._queue.find(claim.upload_id)
         if record is None or record.ever_completed:
             return
         prefix = f"{self._storage.processed_prefix}{track_id_of(claim.file_name)}/"
